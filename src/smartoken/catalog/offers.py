@@ -7,6 +7,7 @@ apply to every token; nothing is marginal.
 
 from dataclasses import dataclass, field
 from datetime import date, time
+from enum import StrEnum
 
 UNKNOWN = None
 
@@ -22,6 +23,7 @@ class Band:
     up_to_prompt_tokens: int | None = None  # inclusive
     up_to_output_tokens: int | None = None  # inclusive
     thinking: bool | None = None  # None: either way
+    audio_input: int | None = None  # None: audio costs the input rate, or no source says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Price:
     promotion: Promotion | None = None
     source: str = ""
     source_date: str = ""  # as precise as the source is: YYYY, YYYY-MM or YYYY-MM-DD
-    region: str | None = None
+    region: str | None = None  # of the provider's record; None: the source names none
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,17 @@ class Abilities:
 
 
 @dataclass(frozen=True, slots=True)
+class RetiredName:
+    """A name that its vendor took back; it resolves to the model that carries it, with a warning header."""
+
+    name: str  # "deepseek/deepseek-chat"; the part behind the slash resolves too
+    retired: date
+    source: str
+    thinking: bool | None = None  # what the name stood for, applied where the caller switches nothing; None: nothing
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """What a client puts in ``model`` and what it is charged for it."""
 
@@ -119,6 +133,11 @@ class Model:
     price: Price | None = None  # sell price in USD; None: not sold
     price_unknown: str | None = None  # why there is no price
     replaced_by: str | None = None
+    openrouter_ids: tuple[str, ...] = ()  # those of ``aliases`` that are OpenRouter's
+    retired_names: tuple[RetiredName, ...] = ()  # ``retired_aliases`` with the facts
+    released_text: str = ""  # as precise as the source is, where ``released`` is None
+    source_date: str = ""
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +157,26 @@ class Offer:
     share: int = 100
     cancel: str = "cancel"  # client leaves: cancel | drain | no_bill
     notes: str = ""
+    status: str = "current"  # current | legacy | deprecated, at this provider
+    price_unknown: str | None = None  # why there is no price
+    input_modalities: tuple[str, ...] | None = None  # None: the model's
+    abilities: Abilities | None = None  # None: the model's
+    reasoning: Reasoning | None = None  # None: the model's
+
+
+class AliasKind(StrEnum):
+    """Why a name resolves to a model that has another id."""
+
+    VENDOR = "vendor"  # an upstream id, a vendor's second name, or ``provider/upstream id``
+    OPENROUTER = "openrouter"
+    RETIRED = "retired"  # answered with a warning header
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name beside the model's own id, in lower case."""
+
+    name: str
+    model: str
+    kind: AliasKind
+    retired: RetiredName | None = None
