@@ -369,6 +369,26 @@ class InternalError(ServiceError):
     code = "internal_error"
 
 
+def error_body(error: SmartokenError, request_id: str, docs_url: str = "/help/errors") -> dict[str, object]:
+    """Return the one shape of an error on every plane: ``{"error": {...}}``, as ``docs/errors`` explains it."""
+    fields: dict[str, object] = {
+        "message": error.message,
+        "type": error.type,
+        "code": error.code,
+        "param": error.param,
+        "request_id": request_id,
+        "doc_url": f"{docs_url}/{error.code}",
+        "billed": error.billed,
+        "limit_source": error.limit_source,
+        "remedy": error.remedy_text,
+    }
+    if error.retry_after_s is not None:
+        fields["retry_after_s"] = error.retry_after_s
+    for name, value in error.details.items():
+        fields.setdefault(name, value)
+    return {"error": fields}
+
+
 def all_errors() -> tuple[type[SmartokenError], ...]:
     """Every concrete class of the tree, for documentation and tests."""
     found: list[type[SmartokenError]] = []

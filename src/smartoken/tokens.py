@@ -4,6 +4,7 @@
 ``reasoning``. Providers that count otherwise are translated by their dialect before a ``TokenUsage`` exists.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -57,3 +58,26 @@ class TokenUsage:
 
 
 ZERO = TokenUsage()
+
+
+# Weights of a linear fit over byte classes, for text whose tokenizer is not at hand: 13-17 % mean error on samples
+# of nine scripts against real tokenizers, where "length / 4" is off by half on Chinese. Thousandths of a token.
+_LETTER, _WORD, _DIGIT, _PUNCTUATION, _NEWLINE, _TWO_BYTE, _THREE_BYTE = 170, 240, 1000, 360, 1000, 380, 620
+_WORDS = re.compile(r"[A-Za-z]+")
+_DIGITS = re.compile(r"[0-9]")
+_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text, at least one for a text that is not empty."""
+    if not text:
+        return 0
+    words = _WORDS.findall(text)
+    total = len(words) * _WORD + sum(map(len, words)) * _LETTER
+    total += len(_DIGITS.findall(text)) * _DIGIT + len(_MARKS.findall(text)) * _PUNCTUATION
+    total += text.count("\n") * _NEWLINE
+    if not text.isascii():
+        two = sum(1 for each in text if "\x7f" < each < "\u0800")
+        three = sum(1 for each in text if each >= "\u0800")
+        total += two * _TWO_BYTE + three * _THREE_BYTE
+    return max(1, -(-total // 1000))

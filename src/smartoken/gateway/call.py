@@ -1,0 +1,121 @@
+"""The words of one call, from the checked request to the receipt. Pure.
+
+``Call`` is what the customer asked; ``Plan`` is what we will try, in order; ``Attempt`` is one try at one offer, while
+it runs and after; ``Outcome`` is how the call ended; the ``CallRecord`` that ``settle`` writes is its receipt.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from smartoken.errors import FailureClass, SmartokenError
+from smartoken.gateway.protocols.chat import ChatRequest
+from smartoken.identity.facts import Caller
+from smartoken.operations.directory import ServedModel, ServedOffer
+from smartoken.providers.setup import UpstreamKey
+from smartoken.tokens import TokenUsage
+
+
+class EndReason(StrEnum):
+    """Why a call ended; the billing matrix has one row for each (docs/billing.md)."""
+
+    COMPLETED = "completed"
+    LENGTH = "length"
+    CLIENT_LEFT = "client_left"
+    UPSTREAM_CUT = "upstream_cut"
+    STALLED = "stalled"
+    ZERO_OUTPUT = "zero_output"
+    CONTENT_FILTER = "content_filter"
+    UPSTREAM_ERROR = "upstream_error"
+    REFUSED = "refused"
+    OUR_FAULT = "our_fault"
+    RECOVERED = "recovered"
+    UNKNOWN_DISPATCH = "unknown_dispatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a customer, checked and attributed."""
+
+    id: str
+    caller: Caller
+    request: ChatRequest
+    now: datetime
+    started: float  # monotonic seconds
+    ip: str | None
+
+    @property
+    def created(self) -> int:
+        """Seconds since the epoch, as OpenAI's ``created`` has it."""
+        return int(self.now.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One way to answer the call: an offer, the provider's key to use, and the body to send there."""
+
+    offer: ServedOffer
+    key: UpstreamKey
+    body: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be tried, in order, and on which terms."""
+
+    model: ServedModel
+    targets: tuple[Target, ...]
+    warnings: tuple[str, ...]  # told in a header: retired name, alias
+    limit: int | None  # output tokens that may be produced; None: the model's own maximum
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one offer; filled while it runs, kept on the call."""
+
+    offer: str
+    provider: str
+    key: str
+    started_ms: int  # since the call began
+    status: int | None = None
+    failure: FailureClass | None = None
+    message: str | None = None
+    upstream_code: str | None = None
+    retry_after_s: float | None = None
+    ttft_ms: int | None = None
+    ended_ms: int | None = None
+    usage: TokenUsage | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return what is stored and shown of it."""
+        return {
+            "offer": self.offer,
+            "provider": self.provider,
+            "key": self.key,
+            "started_ms": self.started_ms,
+            "ended_ms": self.ended_ms,
+            "ttft_ms": self.ttft_ms,
+            "status": self.status,
+            "failure": self.failure,
+            "upstream_code": self.upstream_code,
+            "message": self.message,
+        }
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How the call ended, in the making while the relay runs."""
+
+    end: EndReason = EndReason.OUR_FAULT
+    status: int = 500
+    error: SmartokenError | None = None
+    usage: TokenUsage | None = None  # None: unknown
+    evidence: str | None = None
+    target: Target | None = None
+    model_served: str | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    ttft_ms: int | None = None
+    body: dict[str, Any] | None = None  # a whole answer, when not streamed
+    thinking: bool = False  # whether reasoning was seen: some prices depend on it

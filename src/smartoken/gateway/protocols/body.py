@@ -1,0 +1,84 @@
+"""Turn the bytes of a request body into a JSON object that is safe to walk. Pure.
+
+Promises: what comes back is a ``dict`` of at most 64 levels and 200,000 nodes, valid UTF-8, without NaN or Infinity,
+and without a second ``model`` or output limit hiding behind the first. Everything else raises ``InvalidRequestError``
+that says what is wrong.
+"""
+
+import json
+import math
+from typing import Any
+
+import orjson
+
+from smartoken.errors import InvalidRequestError
+
+MAX_DEPTH = 64
+MAX_NODES = 200_000
+_UNUSUAL_COMMAS = 2_000  # from here on the exact count of nodes is worth its price
+_ONCE = ("model", "messages", "stream", "max_tokens", "max_completion_tokens", "n")
+
+
+def _refuse_duplicates(raw: bytes) -> None:
+    """Read again with a reader that sees every member, and refuse a decisive field that stands twice."""
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {f"{index}\0{name}": value for index, (name, value) in enumerate(members)}
+
+    top = json.loads(raw, object_pairs_hook=pairs)
+    names = [name.partition("\0")[2] for name in top]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise InvalidRequestError(f"`{name}` stands twice in the body; send it once.", param=name)
+
+
+def _walk(value: Any) -> None:
+    """Refuse a body that is too deep, too large or holds a number that JSON cannot."""
+    nodes = 0
+    level = [value]
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise InvalidRequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                below.extend(each.values())
+            elif isinstance(each, list):
+                below.extend(each)
+            elif isinstance(each, float) and not math.isfinite(each):
+                raise InvalidRequestError("The body holds a number beyond the range of JSON.")
+        nodes += len(below)
+        if nodes > MAX_NODES:
+            raise InvalidRequestError(f"The body has more than {MAX_NODES} values.")
+        level = below
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Parse and check a body.
+
+    Raises:
+        InvalidRequestError: not JSON, not an object, too deep, too large, or a decisive field stands twice.
+
+    """
+    if not raw:
+        raise InvalidRequestError("The body is empty; send a JSON object.")
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequestError(f"The body is not valid JSON: {str(error)[:200]}.") from None
+    if not isinstance(body, dict):
+        raise InvalidRequestError("The body must be a JSON object.")
+    # Counting brackets is a hundred times cheaper than walking; only unusual bodies pay for the walk.
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or raw.count(b",") > _UNUSUAL_COMMAS:
+        _walk(body)
+    else:
+        for name, value in body.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InvalidRequestError(f"`{name}` is beyond the range of a JSON number.", param=name)
+    for name in _ONCE:
+        if raw.count(b'"%b"' % name.encode()) > 1:
+            _refuse_duplicates(raw)
+            break
+    return body

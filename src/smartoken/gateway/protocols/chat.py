@@ -1,0 +1,181 @@
+"""OpenAI's chat completions: the request checked, answers and errors written. Pure.
+
+Known fields are checked for type and range and never changed; unknown ones travel on untouched. A field sent as
+``null`` counts as absent, as it does at OpenAI.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smartoken.errors import InvalidRequestError
+from smartoken.gateway.protocols.body import read_object
+
+MAX_CHOICES = 8
+MAX_MESSAGES = 10_000
+MAX_LIMIT = 10_000_000
+MAX_STOP = 16
+MAX_MODEL_LENGTH = 200
+MAX_USER_LENGTH = 512
+MAX_TOOLS = 1_024
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A checked body and the facts that the pipeline needs from it."""
+
+    body: dict[str, Any]
+    model: str
+    stream: bool
+    wants_usage: bool
+    limit: int | None  # output tokens asked for, whichever field carried it
+    n: int
+    user: str | None
+
+
+def _fail(param: str, rule: str, got: Any) -> InvalidRequestError:
+    shown = repr(got)
+    if len(shown) > 60:  # noqa: PLR2004 - a message, not a rule
+        shown = f"{shown[:57]}..."
+    return InvalidRequestError(f"`{param}` must be {rule}, got {shown}.", param=param)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(low: float, high: float) -> tuple[str, Callable[[Any], bool]]:
+    return f"a number from {low:g} to {high:g}", lambda v: _is_number(v) and low <= v <= high
+
+
+def _whole(low: int, high: int) -> tuple[str, Callable[[Any], bool]]:
+    return f"a whole number from {low} to {high}", lambda v: _is_int(v) and low <= v <= high
+
+
+def _of(kind: type, words: str) -> tuple[str, Callable[[Any], bool]]:
+    return words, lambda v: isinstance(v, kind)
+
+
+def _stop_ok(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
+    return isinstance(value, list) and len(value) <= MAX_STOP and all(isinstance(each, str) for each in value)
+
+
+def _tools_ok(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_TOOLS
+        and all(isinstance(each, dict) and isinstance(each.get("type"), str) for each in value)
+    )
+
+
+def _format_ok(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") in {"text", "json_object", "json_schema"}
+
+
+# The table of known fields: name -> (rule in words, check). What is not here is not ours to judge.
+RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "stream": _of(bool, "true or false"),
+    "stream_options": _of(dict, "an object"),
+    "max_tokens": _whole(1, MAX_LIMIT),
+    "max_completion_tokens": _whole(1, MAX_LIMIT),
+    "n": _whole(1, MAX_CHOICES),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "seed": ("a whole number", _is_int),
+    "logprobs": _of(bool, "true or false"),
+    "top_logprobs": _whole(0, 20),
+    "logit_bias": _of(dict, "an object"),
+    "stop": (f"a string or a list of at most {MAX_STOP} strings", _stop_ok),
+    "tools": (f"a list of at most {MAX_TOOLS} objects with a `type`", _tools_ok),
+    "tool_choice": ("a string or an object", lambda v: isinstance(v, str | dict)),
+    "parallel_tool_calls": _of(bool, "true or false"),
+    "response_format": ('an object whose `type` is "text", "json_object" or "json_schema"', _format_ok),
+    "reasoning_effort": _of(str, "a string"),
+    "enable_thinking": _of(bool, "true or false"),
+    "thinking_budget": _whole(0, MAX_LIMIT),
+    "thinking": _of(dict, "an object"),
+    "user": (
+        f"a string of at most {MAX_USER_LENGTH} characters",
+        lambda v: isinstance(v, str) and len(v) <= MAX_USER_LENGTH,
+    ),
+    "metadata": _of(dict, "an object"),
+}
+
+
+def _check_message(index: int, message: Any) -> None:
+    where = f"messages[{index}]"
+    if not isinstance(message, dict):
+        raise _fail(where, "an object with `role` and `content`", message)
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise _fail(f"{where}.role", f"one of {', '.join(sorted(ROLES))}", role)
+    content = message.get("content")
+    if isinstance(content, str):
+        return
+    if content is None:
+        if role == "assistant":
+            return  # a turn that only calls tools
+        raise _fail(f"{where}.content", "a string or a list of parts", content)
+    if not isinstance(content, list):
+        raise _fail(f"{where}.content", "a string or a list of parts", content)
+    for place, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise _fail(f"{where}.content[{place}]", "an object with a `type`", part)
+        if part["type"] == "text" and not isinstance(part.get("text"), str):
+            raise _fail(f"{where}.content[{place}].text", "a string", part.get("text"))
+
+
+def _output_limit(body: Mapping[str, Any]) -> int | None:
+    old, new = body.get("max_tokens"), body.get("max_completion_tokens")
+    if old is not None and new is not None and old != new:
+        raise InvalidRequestError(
+            "`max_tokens` and `max_completion_tokens` differ; send one of them.", param="max_completion_tokens"
+        )
+    limit = new if new is not None else old
+    return limit if isinstance(limit, int) else None
+
+
+def read_chat(raw: bytes) -> ChatRequest:
+    """Check a request body.
+
+    Raises:
+        InvalidRequestError: with ``param`` naming the field, for anything that is not a valid chat request.
+
+    """
+    body = read_object(raw)
+    model = body.get("model")
+    if not isinstance(model, str) or not model.strip() or len(model) > MAX_MODEL_LENGTH:
+        raise _fail("model", 'the id of a model such as "deepseek/deepseek-v4-pro"', model)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise _fail("messages", "a list with at least one message", messages)
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidRequestError(f"`messages` has more than {MAX_MESSAGES} entries.", param="messages")
+    for index, message in enumerate(messages):
+        _check_message(index, message)
+    for name, value in body.items():
+        rule = RULES.get(name)
+        if rule is not None and value is not None and not rule[1](value):
+            raise _fail(name, rule[0], value)
+    options = body.get("stream_options")
+    wants = options.get("include_usage") if isinstance(options, dict) else None
+    if wants is not None and not isinstance(wants, bool):
+        raise _fail("stream_options.include_usage", "true or false", wants)
+    return ChatRequest(
+        body=body,
+        model=model.strip(),
+        stream=body.get("stream") is True,
+        wants_usage=wants is True,
+        limit=_output_limit(body),
+        n=body.get("n") or 1,
+        user=body.get("user"),
+    )

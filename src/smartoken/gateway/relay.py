@@ -1,0 +1,222 @@
+"""Step 4: try the targets in order until one answers; pass its answer on as it comes.
+
+Falls back while no content has reached the client, never after. Every event is parsed and written anew: no upstream
+byte reaches a client as it came. A stream that breaks off never ends as if it were whole. When the client leaves, the
+upstream call is cancelled, or read to its end, as the offer's policy says; either way the outcome carries the usage.
+"""
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from smartoken.clock import Clock
+from smartoken.errors import FailureClass, InvalidRequestError
+from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target
+from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content, told_to_client
+from smartoken.gateway.meter import Meter
+from smartoken.gateway.plan import with_body
+from smartoken.gateway.reply import Reply
+from smartoken.gateway.stream import END_OF_FINISH, AnswerStream
+from smartoken.gateway.upstreams import Upstreams
+from smartoken.providers.answers import read_answer
+from smartoken.providers.failures import Failure, classify
+from smartoken.providers.registry import dialect
+from smartoken.providers.streams import StreamReader
+from smartoken.providers.upstream import UpstreamError, UpstreamResponse
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+DRAIN_S = 60.0
+MAX_DRAINING = 64
+_OK = 200
+
+
+@dataclass(slots=True)
+class Relayed:
+    """What one call gathers while it is relayed."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    meter: Meter = field(default_factory=Meter)
+    response: UpstreamResponse | None = None
+    sent: bool = False  # a request may have reached a provider
+    begun: bool = False  # content reached the client
+
+
+class Relay:
+    """Sends calls upstream; one a worker."""
+
+    __slots__ = ("_clock", "_draining", "_open", "_upstreams")
+
+    def __init__(self, upstreams: Upstreams, clock: Clock) -> None:
+        self._upstreams = upstreams
+        self._clock = clock
+        self._draining = 0
+        self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
+
+    @property
+    def streams(self) -> int:
+        """How many streams are under way."""
+        return len(self._open)
+
+    async def run(self, call: Call, plan: Plan, reply: Reply) -> Relayed:
+        """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's."""
+        relayed = Relayed()
+        reply.on_gone = lambda: self._client_left(relayed)
+        if call.request.stream:
+            self._open[reply] = call.started
+        try:
+            await self._attempts(call, plan, reply, relayed)
+        finally:
+            self._open.pop(reply, None)
+            self._close(relayed)
+        return relayed
+
+    def silent_for(self, seconds: float) -> list[Reply]:
+        """Return the open streams whose client heard nothing for so long, and count them as told now."""
+        now = self._clock.monotonic()
+        silent = [reply for reply, heard in self._open.items() if now - heard >= seconds and not reply.gone]
+        for reply in silent:
+            self._open[reply] = now
+        return silent
+
+    def _close(self, relayed: Relayed) -> None:
+        if relayed.response is not None:
+            relayed.response.abort()
+            relayed.response = None
+
+    def _client_left(self, relayed: Relayed) -> None:
+        target = relayed.outcome.target
+        if target is not None and target.offer.offer.cancel == "drain" and self._draining < MAX_DRAINING:
+            return
+        if relayed.response is not None:
+            relayed.response.abort()
+
+    async def _attempts(self, call: Call, plan: Plan, reply: Reply, relayed: Relayed) -> None:
+        outcome = relayed.outcome
+        failures: list[tuple[str, Failure]] = []
+        for planned in plan.targets:
+            if reply.gone:
+                break
+            target = planned
+            if not target.body:
+                try:
+                    target = with_body(planned, call, plan.model)
+                except InvalidRequestError:
+                    continue  # this provider cannot take a parameter that the first one could
+            provider = target.offer.provider.id
+            outcome.target = target
+            attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(call))
+            outcome.attempts.append(attempt)
+            try:
+                await self._attempt(call, target, reply, relayed)
+            except AttemptFailedError as failed:
+                self._note_failure(target, attempt, failed.failure)
+                failures.append((provider, failed.failure))
+                if told_to_client(failed.failure):
+                    break
+                continue
+            finally:
+                attempt.ended_ms = self._elapsed_ms(call)
+                self._close(relayed)
+            if outcome.error is None:
+                self._upstreams.succeeded(target)
+            return
+        if reply.gone:
+            outcome.end, outcome.status = EndReason.CLIENT_LEFT, 499
+        else:
+            failed_everywhere(outcome, plan, failures)
+
+    def _elapsed_ms(self, call: Call) -> int:
+        return int((self._clock.monotonic() - call.started) * 1000)
+
+    def _note_failure(self, target: Target, attempt: Attempt, failure: Failure) -> None:
+        attempt.failure, attempt.message = failure.kind, failure.message
+        attempt.status, attempt.upstream_code = failure.status or attempt.status, failure.upstream_code
+        attempt.retry_after_s = failure.retry_after_s
+        self._upstreams.failed(target, failure)
+
+    async def _attempt(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
+        """Make one attempt; on return the outcome is complete.
+
+        Raises:
+            AttemptFailedError: another target may be tried.
+
+        """
+        relayed.meter = Meter()
+        try:
+            response = relayed.response = await self._upstreams.send(target)
+            relayed.sent = True
+            relayed.outcome.attempts[-1].status = response.status
+            if reply.gone and target.offer.offer.cancel != "drain":
+                response.abort()
+            if response.status != _OK:
+                body = await response.read(MAX_ERROR_BYTES)
+                spoken = dialect(target.offer.provider.dialect)
+                raise AttemptFailedError(classify(spoken, response.status, response.headers, body))
+            if call.request.stream:
+                await self._stream(call, target, reply, relayed)
+            else:
+                await self._whole(target, relayed)
+        except UpstreamError as error:
+            relayed.sent = relayed.sent or error.sent
+            if not reply.gone:
+                raise AttemptFailedError(Failure(error.kind, str(error), None, None, None, None)) from error
+            relayed.outcome.end, relayed.outcome.status = EndReason.CLIENT_LEFT, 499
+            relayed.outcome.usage = relayed.meter.counted(target.body) if relayed.sent else None
+
+    async def _whole(self, target: Target, relayed: Relayed) -> None:
+        outcome, response = relayed.outcome, relayed.response
+        assert response is not None  # noqa: S101 - set by the only caller
+        raw = await response.read(MAX_ANSWER_BYTES)
+        try:
+            payload = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            failure = Failure(FailureClass.BAD_ANSWER, "The answer is not valid JSON.", None, _OK, None, None)
+            raise AttemptFailedError(failure) from None
+        answer = read_answer(dialect(target.offer.provider.dialect), payload)
+        if answer.failure is not None:
+            raise AttemptFailedError(answer.failure)
+        meter = relayed.meter
+        meter.reported = answer.usage
+        finish: str | None = None
+        for choice in answer.body["choices"]:
+            meter.see(choice["message"])
+            finish = choice.get("finish_reason") or finish
+        if not answer.has_content and finish == "stop" and not (answer.usage is not None and answer.usage.completion):
+            raise no_content()
+        outcome.model_served = answer.body.get("model")
+        outcome.body = answer.body
+        outcome.usage = meter.usage(target.body, target.offer.offer.context)
+        outcome.thinking = meter.thinking
+        outcome.end = END_OF_FINISH.get(finish or "stop", EndReason.COMPLETED)
+        outcome.status = _OK
+
+    async def _stream(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
+        outcome, response = relayed.outcome, relayed.response
+        assert response is not None  # noqa: S101 - set by the only caller
+        stream = AnswerStream(call, target, outcome, reply)
+        relayed.meter = stream.meter
+        reader = StreamReader(dialect(target.offer.provider.dialect))
+        drain_until: float | None = None
+        try:
+            while not stream.done:
+                piece = await response.chunk()
+                now = self._clock.monotonic()
+                await stream.take(reader.feed(piece) if piece else reader.close(), int((now - call.started) * 1000))
+                if not piece:
+                    break
+                if reply.gone:
+                    if drain_until is None:
+                        drain_until = now + DRAIN_S
+                        self._draining += 1
+                    elif now > drain_until:
+                        response.abort()
+                elif stream.begun:
+                    self._open[reply] = now
+        except UpstreamError as error:
+            stream.broken(error)
+        finally:
+            if drain_until is not None:
+                self._draining -= 1
+        await stream.finish()
+        relayed.begun = stream.begun

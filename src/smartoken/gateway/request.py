@@ -1,0 +1,111 @@
+"""One HTTP request of the data plane, read with limits: the headers that matter, the body by counting bytes."""
+
+import hmac
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from smartoken.errors import InvalidRequestError, RequestTooLargeError
+from smartoken.gateway.reply import Receive, Scope
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+class ClientLeftError(Exception):
+    """The client closed its connection before the body was whole."""
+
+
+class Request:
+    """The request's head, looked at once."""
+
+    __slots__ = ("_receive", "authorization", "encoding", "forwarded", "length", "method", "origin", "path", "peer",
+                 "query", "x_api_key")  # fmt: skip
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        client = scope.get("client")
+        self.peer: str | None = client[0] if client else None
+        self.authorization: bytes | None = None
+        self.x_api_key: bytes | None = None
+        self.origin: bytes | None = None
+        self.forwarded: bytes | None = None
+        self.encoding: bytes | None = None
+        self.length: bytes | None = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                self.authorization = value
+            elif name == b"content-length":
+                self.length = value
+            elif name == b"x-api-key":
+                self.x_api_key = value
+            elif name == b"origin":
+                self.origin = value
+            elif name == b"content-encoding":
+                self.encoding = value
+            elif name == b"x-forwarded-for":
+                self.forwarded = value if self.forwarded is None else self.forwarded + b"," + value
+
+    def address(self, trusted: Networks) -> str | None:
+        """Return the caller's address: the peer's, or behind trusted proxies the last one they did not add."""
+        if not trusted or self.forwarded is None or not _within(self.peer, trusted):
+            return self.peer
+        for hop in reversed(self.forwarded.decode("latin-1").split(",")):
+            if not _within(hop.strip(), trusted):
+                return hop.strip()
+        return self.peer
+
+    async def body(self, most: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            RequestTooLargeError: more than ``most`` bytes came, or were announced.
+            InvalidRequestError: the body is compressed.
+            ClientLeftError: the client left before the end.
+
+        """
+        if self.encoding is not None and self.encoding.lower() != b"identity":
+            raise InvalidRequestError("Send the body without Content-Encoding.", param="Content-Encoding")
+        if self.length is not None and self.length.isdigit() and int(self.length) > most:
+            raise too_large(most)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeftError
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            if len(body) > most:
+                raise too_large(most)
+            return body
+        parts, total = [body], len(body)
+        while message.get("more_body", False):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeftError
+            part = message.get("body", b"")
+            total += len(part)
+            if total > most:
+                raise too_large(most)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def too_large(most: int) -> RequestTooLargeError:
+    """Return the error for a body over the limit."""
+    return RequestTooLargeError(f"The body is larger than {most} bytes.", details={"limit_bytes": most})
+
+
+def _within(address: str | None, networks: Networks) -> bool:
+    if address is None:
+        return False
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def token_matches(authorization: bytes | None, token: str) -> bool:
+    """Whether the header is ``Bearer`` and this token, compared in constant time."""
+    expected = b"Bearer " + token.encode()
+    return authorization is not None and hmac.compare_digest(authorization, expected)

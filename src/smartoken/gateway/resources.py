@@ -1,0 +1,59 @@
+"""What the data plane is given by ``app``: opened once, passed in, never global."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from smartoken.clock import Clock
+from smartoken.gateway.authenticate import Authenticator
+from smartoken.gateway.metrics import Metrics
+from smartoken.gateway.relay import Relay
+from smartoken.gateway.settle import Settler
+from smartoken.gateway.upstreams import Upstreams
+from smartoken.identity.facts import Caller
+from smartoken.operations.directory import Directory
+from smartoken.store.counters import Counters
+from smartoken.usage.records import CallRecord
+
+
+class DirectoryView(Protocol):
+    """The current directory of this worker."""
+
+    @property
+    def current(self) -> Directory:
+        """The newest directory that was loaded."""
+
+    async def refresh(self) -> Directory:
+        """Load anew if something changed since, and return the current one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """Sizes and times that protect the process."""
+
+    max_body_bytes: int = 10 * 1024 * 1024
+    silence_s: float = 15.0  # a waiting client hears a comment at least this often
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The data plane's resources."""
+
+    directory: DirectoryView
+    authenticator: Authenticator
+    upstreams: Upstreams
+    relay: Relay
+    settler: Settler
+    counters: Counters
+    metrics: Metrics
+    clock: Clock
+    new_call_id: Callable[[], str]
+    stored_call: Callable[[str, str], Awaitable[CallRecord | None]]  # (account id, call id)
+    all_snapshots: Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]
+    not_ready: Callable[[], str | None]  # why no calls can be taken, or None
+    budget_of: Callable[[Caller], Mapping[str, Any] | None]
+    limits: GatewayLimits = GatewayLimits()
+    docs_url: str = "/help/errors"
+    trusted_proxies: tuple[Any, ...] = ()
+    metrics_token: str | None = None
+    show_providers: bool = True

@@ -1,0 +1,157 @@
+"""Step 6: what the call costs, and its record: exactly one a call, written in batches off the hot path.
+
+The charge is decided here, at once and in integers, by the price that was in force when the call was made and the
+billing matrix (docs/billing.md). The record waits in memory for the next flush; a flush that fails is tried again with
+the same records, and inserting a record twice has no effect.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
+
+from smartoken.billing.prices import Charge, charge, rates
+from smartoken.catalog.offers import Price
+from smartoken.clock import Clock
+from smartoken.gateway.call import Call, EndReason, Outcome, Plan
+from smartoken.tokens import TokenUsage
+from smartoken.usage.records import CallRecord
+
+FREE = Charge(0, ())
+# Ends for which nothing is charged whatever was counted: no output reached the client, or the fault is ours.
+_FREE_ENDS = frozenset({EndReason.UPSTREAM_ERROR, EndReason.REFUSED, EndReason.OUR_FAULT, EndReason.ZERO_OUTPUT})
+_log = logging.getLogger(__name__)
+HolidayCheck = Callable[[str, date], bool]
+
+
+def price_usage(price: Price, usage: TokenUsage, call: Call, *, thinking: bool, is_holiday: HolidayCheck) -> Charge:
+    """Return the charge for a usage under a price at the call's own time."""
+    found = rates(
+        price, prompt=usage.prompt, output=usage.completion, thinking=thinking, at=call.now, is_holiday=is_holiday
+    )
+    return charge(found, usage)
+
+
+class Settler:
+    """Prices outcomes and keeps the records until they are stored."""
+
+    __slots__ = ("_clock", "_flushing", "_is_holiday", "_recent", "_store", "_waiting", "_wake", "lost")
+
+    def __init__(
+        self,
+        store: Callable[[Sequence[CallRecord]], Awaitable[None]],
+        is_holiday: HolidayCheck,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._is_holiday = is_holiday
+        self._clock = clock
+        self._waiting: list[CallRecord] = []
+        self._flushing: list[CallRecord] = []
+        self._wake = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not stored yet."""
+        return len(self._waiting) + len(self._flushing)
+
+    def settle(self, call: Call, plan: Plan | None, outcome: Outcome) -> CallRecord:
+        """Price the outcome, keep its record for the next flush and return it."""
+        sell = cost = FREE
+        usage = outcome.usage
+        target = outcome.target
+        if plan is not None and usage is not None and outcome.end not in _FREE_ENDS and plan.model.price is not None:
+            sell = price_usage(plan.model.price, usage, call, thinking=outcome.thinking, is_holiday=self._is_holiday)
+        cost_price = target.offer.cost if target is not None else None
+        if usage is not None and cost_price is not None:
+            cost = price_usage(cost_price, usage, call, thinking=outcome.thinking, is_holiday=self._is_holiday)
+        record = self._record(call, plan, outcome, sell, cost if cost_price is not None else None)
+        self._waiting.append(record)
+        return record
+
+    def _record(self, call: Call, plan: Plan | None, outcome: Outcome, sell: Charge, cost: Charge | None) -> CallRecord:
+        key, usage, target = call.caller.key, outcome.usage, outcome.target
+        cost_price = target.offer.cost if target is not None else None
+        return CallRecord(
+            id=call.id,
+            created_ms=int(call.now.timestamp() * 1000),
+            account_id=call.caller.account.id,
+            key_id=key.id,
+            environment=key.environment,
+            owner=key.owner,
+            workflow=key.workflow,
+            user=call.request.user,
+            model_asked=call.request.model,
+            model=plan.model.model.id if plan is not None else call.request.model,
+            model_served=outcome.model_served,
+            provider=target.offer.provider.id if target is not None else None,
+            offer=target.offer.offer.id if target is not None else None,
+            stream=call.request.stream,
+            status=outcome.status,
+            error_code=outcome.error.code if outcome.error is not None else None,
+            end_reason=outcome.end.value,
+            prompt_tokens=usage.prompt if usage is not None else None,
+            cached_tokens=usage.cached if usage is not None else None,
+            cache_write_tokens=usage.cache_write if usage is not None else None,
+            completion_tokens=usage.completion if usage is not None else None,
+            reasoning_tokens=usage.reasoning if usage is not None else None,
+            usage_source=usage.source.value if usage is not None else None,
+            suspect=usage.suspect if usage is not None else False,
+            charge_nano=sell.nano,
+            bound_nano=0,
+            overrun_nano=0,
+            cost_nano=cost.nano if cost is not None else None,
+            cost_currency=cost_price.currency if cost_price is not None and cost is not None else None,
+            fx_id=None,
+            price_version=plan.model.price_version if plan is not None else "",
+            price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in sell.lines],
+            ttft_ms=outcome.ttft_ms,
+            total_ms=int((self._clock.monotonic() - call.started) * 1000),
+            attempts=[attempt.row() for attempt in outcome.attempts],
+            evidence=outcome.evidence,
+            client_ip=call.ip,
+        )
+
+    def recent(self, call_id: str) -> CallRecord | None:
+        """Return a record that is not stored yet."""
+        for batch in (self._waiting, self._flushing):
+            for record in batch:
+                if record.id == call_id:
+                    return record
+        return None
+
+    async def flush(self) -> int:
+        """Store what waits; returns how many records. Raises what the store raised, and keeps the records."""
+        if not self._flushing:
+            self._flushing, self._waiting = self._waiting, []
+        batch = self._flushing
+        if not batch:
+            return 0
+        await self._store(batch)
+        self._flushing = []
+        return len(batch)
+
+    async def run(self, every_s: float = 1.0) -> None:
+        """Flush again and again until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.flush()
+            except Exception:  # noqa: BLE001 - the loop of a worker task: whatever the store raises, the records are kept
+                _log.exception("usage records could not be stored; they are kept and tried again")
+
+
+def usage_object(usage: TokenUsage, charge_usd: str | None) -> dict[str, object]:
+    """Return usage in OpenAI's shape, with the charge where it is known."""
+    shown: dict[str, object] = {
+        "prompt_tokens": usage.prompt,
+        "completion_tokens": usage.completion,
+        "total_tokens": usage.total,
+        "prompt_tokens_details": {"cached_tokens": usage.cached},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
+    if usage.cache_write:
+        shown["prompt_tokens_details"] = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write}
+    if charge_usd is not None:
+        shown["charge_usd"] = charge_usd
+    return shown

@@ -1,0 +1,94 @@
+"""What the gateway keeps about upstreams: the client, peers, ready-made headers, and which keys rest.
+
+One a worker. A provider's peer and a key's headers are made once and found again by identity of their set-up, which
+is frozen and replaced whole when the directory is reloaded.
+"""
+
+import orjson
+
+from smartoken.clock import Clock
+from smartoken.gateway.call import Target
+from smartoken.operations.directory import ServedOffer
+from smartoken.providers.failures import Failure
+from smartoken.providers.registry import dialect
+from smartoken.providers.setup import ProviderSetup, UpstreamKey
+from smartoken.providers.upstream import Peer, Upstream, UpstreamResponse
+from smartoken.routing.health import Health
+
+_MAX_REMEMBERED = 4_096
+USER_AGENT = "smartoken"
+
+
+class Upstreams:
+    """Sends targets to their providers and remembers how the keys fared."""
+
+    __slots__ = ("_client", "_clock", "_headers", "_peers", "health")
+
+    def __init__(self, client: Upstream, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self.health = Health()
+        self._peers: dict[ProviderSetup, Peer] = {}
+        self._headers: dict[tuple[str, UpstreamKey], list[tuple[str, str]]] = {}
+
+    def _peer(self, setup: ProviderSetup) -> Peer:
+        peer = self._peers.get(setup)
+        if peer is None:
+            if len(self._peers) >= _MAX_REMEMBERED:
+                self._peers.clear()
+            peer = self._peers[setup] = Peer.parse(
+                setup.base_url, allow_private=setup.allow_private, proxy=setup.proxy, timeouts=setup.timeouts
+            )
+        return peer
+
+    def _headers_of(self, target: Target) -> list[tuple[str, str]]:
+        place = (target.offer.provider.dialect, target.key)
+        headers = self._headers.get(place)
+        if headers is None:
+            if len(self._headers) >= _MAX_REMEMBERED:
+                self._headers.clear()
+            headers = [
+                *dialect(target.offer.provider.dialect).auth_headers(target.key.secret.reveal()),
+                ("content-type", "application/json"),
+                ("accept", "application/json, text/event-stream"),
+                ("user-agent", USER_AGENT),
+            ]
+            self._headers[place] = headers
+        return headers
+
+    async def send(self, target: Target) -> UpstreamResponse:
+        """Send the target's body; raises an ``UpstreamError`` when no answer's head comes back."""
+        setup = target.offer.provider
+        return await self._client.request(
+            self._peer(setup),
+            "POST",
+            dialect(setup.dialect).chat_path,
+            self._headers_of(target),
+            orjson.dumps(target.body),
+        )
+
+    def pick_key(self, offer: ServedOffer) -> UpstreamKey | float | None:
+        """Return the first key of the offer's provider that does not rest, else the seconds until one may be used."""
+        now = self._clock.monotonic()
+        shortest: float | None = None
+        for key in offer.provider.keys:
+            wait = self.health.wait(offer.offer.id, key.id, now)
+            if wait <= 0:
+                return key
+            if shortest is None or wait < shortest:
+                shortest = wait
+        return shortest
+
+    def failed(self, target: Target, failure: Failure) -> None:
+        """Let the key rest if the failure was about it."""
+        self.health.failed(
+            (target.offer.offer.id, target.key.id), failure.kind, self._clock.monotonic(), failure.retry_after_s
+        )
+
+    def succeeded(self, target: Target) -> None:
+        """Note that the key works."""
+        self.health.succeeded(target.offer.offer.id, target.key.id)
+
+    async def close(self) -> None:
+        """Close every upstream connection."""
+        await self._client.close()
