@@ -162,6 +162,7 @@ class Offer:
     input_modalities: tuple[str, ...] | None = None  # None: the model's
     abilities: Abilities | None = None  # None: the model's
     reasoning: Reasoning | None = None  # None: the model's
+    policy_of_host: bool = False  # ``policy`` is that of the provider's default host, not this offer's own
 
 
 class AliasKind(StrEnum):

@@ -1,6 +1,6 @@
 """The companies that make offers: hosts by region, the variables that hold keys, data policy. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from smartoken.catalog.offers import DataPolicy, Offer, Price
 
@@ -77,6 +77,11 @@ def cost_price(offer: Offer, region: Region) -> Price | None:
     return next(iter((*by_region, *by_currency, *prices)), None)
 
 
-def policy_at(offer: Offer, region: Region) -> DataPolicy:
-    """Return an offer's own data policy where a source gives one, else that of the region's host."""
-    return region.policy if offer.policy == DataPolicy() else offer.policy
+def offer_at(offer: Offer, region: Region) -> Offer:
+    """Return an offer as it stands at one of its provider's hosts: that host's price and data policy.
+
+    Whoever serves an offer through a host other than the default one must ask here: another host means another
+    contracting company, and what is known of one says nothing of the other.
+    """
+    policy = region.policy if offer.policy_of_host else offer.policy
+    return replace(offer, price=cost_price(offer, region), policy=policy)
