@@ -1,0 +1,181 @@
+"""Non-streamed answers in one shape. Pure.
+
+Whatever the dialect, ``body`` is OpenAI's ``chat.completion``: only its members, reasoning in ``reasoning_content``,
+finish reasons of OpenAI's set, tool calls with ids, usage in OpenAI's words. ``id`` and ``model`` are left as they
+came; the gateway sets its own. Members of a vendor's own (``name``, ``audio_content``, ``base_resp``,
+``input_sensitive`` ...) do not travel; ``system_fingerprint``, ``service_tier`` and ``logprobs`` do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from smartoken.errors import FailureClass
+from smartoken.providers import think
+from smartoken.providers.dialect import REASONING_DETAILS, REASONING_TAGS, THINK_TAGS, Dialect
+from smartoken.providers.failures import Failure, judge, read_error
+from smartoken.providers.reasoning import fingerprint
+from smartoken.providers.toolcalls import ToolCalls
+from smartoken.providers.usage import read_usage, usage_block
+from smartoken.tokens import TokenUsage
+
+KEPT_TOP = ("system_fingerprint", "service_tier")
+KEPT_MESSAGE = ("refusal", "annotations", "audio", "function_call")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. With ``failure`` set ``body`` is empty; usage may be there all the same.
+
+    ``reasoning_text`` and ``tool_call_ids`` are what the reasoning store remembers.
+    """
+
+    body: dict[str, Any]
+    usage: TokenUsage | None = None
+    failure: Failure | None = None
+    has_content: bool = False
+    finish: str | None = None
+    reasoning_text: str = ""
+    tool_call_ids: tuple[str, ...] = ()
+
+
+def bad_answer(message: str, status: int | None = 200) -> Failure:
+    """Return the failure of an answer that is not one of this protocol."""
+    return Failure(FailureClass.BAD_ANSWER, message, status=status)
+
+
+def details_text(details: Any) -> str:
+    """Return the text of ``reasoning_details``."""
+    if not isinstance(details, list):
+        return ""
+    return "".join(each["text"] for each in details if isinstance(each, Mapping) and isinstance(each.get("text"), str))
+
+
+def text_of(content: Any) -> str:
+    """Return content as text; lists of text parts are joined."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(
+            each["text"] for each in content if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+        )
+    return ""
+
+
+def reasoning_of(dialect: Dialect, message: Mapping[str, Any]) -> str:
+    """Return the thinking text of a message or delta, whichever field carries it."""
+    for name in dialect.reasoning_fields:
+        found = message.get(name)
+        if isinstance(found, str) and found:
+            return found
+    if REASONING_DETAILS in dialect.repairs:
+        return details_text(message.get("reasoning_details"))
+    return ""
+
+
+def _read_message(dialect: Dialect, message: Mapping[str, Any], answer_id: str) -> dict[str, Any]:
+    content, reasoning = text_of(message.get("content")), reasoning_of(dialect, message)
+    if THINK_TAGS in dialect.repairs:
+        splitter = think.ThinkSplitter()
+        fed, rest = splitter.feed(content), splitter.flush()
+        reasoning, content = reasoning + fed[0] + rest[0], fed[1] + rest[1]
+    if REASONING_TAGS in dialect.repairs:
+        reasoning = reasoning.replace(think.OPEN, "").replace(think.CLOSE, "")
+    raw_calls = message.get("tool_calls")
+    calls = ToolCalls()
+    for place, call in enumerate(raw_calls if isinstance(raw_calls, list) else ()):
+        if isinstance(call, Mapping):
+            calls.feed({**call, "index": place}, answer_id)
+    read: dict[str, Any] = {"role": "assistant", "content": content or (None if calls.made else "")}
+    if reasoning:
+        read["reasoning_content"] = reasoning
+    if calls.made:
+        read["tool_calls"] = calls.made
+    read.update({name: message[name] for name in KEPT_MESSAGE if message.get(name) is not None})
+    return read
+
+
+def finish_of(dialect: Dialect, raw: Any) -> tuple[str | None, FailureClass | None]:
+    """Return the finish reason in OpenAI's words, or the failure that it really is; unknown words become ``stop``."""
+    if not isinstance(raw, str) or not raw:
+        return None, None
+    failed = dialect.finish_failures.get(raw)
+    return (None, failed) if failed is not None else (dialect.finish.get(raw, "stop"), None)
+
+
+def _usage_of(dialect: Dialect, payload: Mapping[str, Any], choices: list[Any]) -> TokenUsage | None:
+    usage = read_usage(dialect.usage, payload.get("usage"))
+    if usage is None and "choice" in dialect.usage.places and choices and isinstance(choices[0], Mapping):
+        usage = read_usage(dialect.usage, choices[0].get("usage"))
+    return usage
+
+
+def _holds_content(message: Mapping[str, Any]) -> bool:
+    return any(message.get(name) for name in ("content", "reasoning_content", "tool_calls", *KEPT_MESSAGE))
+
+
+def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
+    """Read a decoded 200 body.
+
+    A 200 with an error inside, without choices, or whose finish reason means that the provider broke down comes back
+    with ``failure``. ``created`` (seconds since the epoch) is used where the provider gave no time.
+    """
+    error = read_error(payload)
+    if error is not None:
+        return Answer({}, failure=judge(dialect, error, 200))
+    choices = payload.get("choices") if isinstance(payload, Mapping) else None
+    if not isinstance(payload, Mapping) or not isinstance(choices, list) or not choices:
+        return Answer({}, failure=bad_answer("the provider's answer has no choices"))
+    usage = _usage_of(dialect, payload, choices)
+    answer_id = payload.get("id") if isinstance(payload.get("id"), str) else ""
+    read_choices: list[dict[str, Any]] = []
+    for place, choice in enumerate(choices):
+        message = choice.get("message") if isinstance(choice, Mapping) else None
+        if not isinstance(message, Mapping):
+            return Answer({}, usage, bad_answer("a choice of the provider's answer has no message"))
+        finish, failed = finish_of(dialect, choice.get("finish_reason"))
+        if failed is not None:
+            text = f"the provider ended the answer with {choice['finish_reason']}"
+            return Answer({}, usage, Failure(failed, text, choice["finish_reason"], 200))
+        read = _read_message(dialect, message, str(answer_id))
+        read_choices.append(
+            {
+                "index": place,
+                "message": read,
+                "logprobs": choice.get("logprobs"),
+                "finish_reason": finish or ("tool_calls" if read.get("tool_calls") else "stop"),
+            }
+        )
+    when = payload.get("created")
+    body: dict[str, Any] = {
+        "id": answer_id,
+        "object": "chat.completion",
+        "created": when if isinstance(when, int) and when > 0 else created,
+        "model": payload.get("model") if isinstance(payload.get("model"), str) else "",
+        "choices": read_choices,
+    }
+    if usage is not None:
+        body["usage"] = usage_block(usage)
+    body.update({name: payload[name] for name in KEPT_TOP if payload.get(name) is not None})
+    messages = [each["message"] for each in read_choices]
+    return Answer(
+        body,
+        usage,
+        has_content=any(_holds_content(each) for each in messages),
+        finish=read_choices[0]["finish_reason"],
+        reasoning_text=messages[0].get("reasoning_content", ""),
+        tool_call_ids=tuple(fingerprint(call) for call in messages[0].get("tool_calls", ())),
+    )
+
+
+def read_answer_bytes(dialect: Dialect, raw: bytes, *, created: int = 0) -> Answer:
+    """Read a 200 body as it came; blank lines before the JSON (DeepSeek's keep-alive) are skipped."""
+    if not raw.strip():
+        return Answer({}, failure=bad_answer("the provider's answer is empty"))
+    try:
+        payload = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return Answer({}, failure=bad_answer("the provider's answer is not valid JSON"))
+    return read_answer(dialect, payload, created=created)
