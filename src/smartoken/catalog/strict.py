@@ -212,8 +212,8 @@ class Table:
 
     def table(self, key: str) -> "Table":
         """Return a table, written under a header or inline."""
+        values = self._take(key, dict, "a table", "{ ... }", None)
         if key not in self._children:
-            values = self._take(key, dict, "a table", "{ ... }", None)
             self._children[key] = (Table(values, self._source, (*self._place, key)),)
         return self._children[key][0]
 
@@ -223,8 +223,8 @@ class Table:
 
     def tables(self, key: str) -> tuple["Table", ...]:
         """Return an array of tables, in the file's order; empty where the key is absent."""
+        values: list[Any] = self._take(key, list, f"a list of tables ([[{key}]])", "[]", [])
         if key not in self._children:
-            values: list[Any] = self._take(key, list, f"a list of tables ([[{key}]])", "[]", [])
             for index, value in enumerate(values):
                 if not isinstance(value, dict):
                     place = (*self._place, key, index)
