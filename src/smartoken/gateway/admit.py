@@ -7,7 +7,7 @@ closed, at this same place. What is admitted is released exactly once, whatever 
 from smartoken.errors import RateLimitError
 from smartoken.gateway.call import Call
 from smartoken.gateway.meter import estimate_prompt
-from smartoken.store.counters import Counters
+from smartoken.store.counters import Counters, Limits
 
 
 class Admission:
@@ -44,7 +44,7 @@ def admit(call: Call, counters: Counters) -> Admission:
     if not (key.rpm or key.tpm or key.concurrency):
         return UNLIMITED
     tokens = estimate_prompt(call.request.body) if key.tpm else 0
-    over = counters.enter(key.id, rpm=key.rpm, tpm=key.tpm, concurrency=key.concurrency, tokens=tokens)
+    over = counters.enter(key.id, Limits(key.rpm, key.tpm, key.concurrency), tokens)
     if over is not None:
         raise RateLimitError(
             f"This key's limit of {over.limit} {over.what} is reached.",

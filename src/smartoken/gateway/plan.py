@@ -44,7 +44,7 @@ def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, .
         return model, ()
     alias = directory.aliases.get(name)
     if alias is not None:
-        model = directory.models.get(alias.model_id.lower())
+        model = directory.models.get(alias.model.lower())
         if model is not None:
             said = f"{asked} is served as {model.model.id}"
             if alias.kind == "retired":

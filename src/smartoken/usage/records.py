@@ -1,0 +1,54 @@
+"""The usage record: one a call, also for calls that failed or were cut. Pure.
+
+The fields are the columns of the table ``calls``, in its order. Counts are ``None`` where nothing is known, never 0
+instead. ``charge_nano`` is what the customer paid; ``price_lines`` is how it was worked out.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call as it is kept."""
+
+    id: str
+    created_ms: int
+    account_id: str
+    key_id: str
+    environment: str
+    owner: str | None
+    workflow: str | None
+    user: str | None
+    model_asked: str
+    model: str
+    model_served: str | None
+    provider: str | None
+    offer: str | None
+    stream: bool
+    status: int
+    error_code: str | None
+    end_reason: str
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    completion_tokens: int | None
+    reasoning_tokens: int | None
+    usage_source: str | None
+    suspect: bool
+    charge_nano: int
+    bound_nano: int
+    overrun_nano: int
+    cost_nano: int | None
+    cost_currency: str | None
+    fx_id: str | None
+    price_version: str
+    price_lines: list[dict[str, Any]]
+    ttft_ms: int | None
+    total_ms: int
+    attempts: list[dict[str, Any]]
+    evidence: str | None
+    client_ip: str | None
+
+
+COLUMNS = tuple(CallRecord.__slots__)
