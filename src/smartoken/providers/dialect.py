@@ -256,6 +256,10 @@ class Dialect:
     template: Template = field(default_factory=Template)
     page: str = ""  # the vendor's reference and the date on which its facts were read
 
+    def auth_headers(self, key: str) -> tuple[tuple[str, str], ...]:
+        """Return the headers that carry a provider key."""
+        return ((self.auth_header, f"{self.auth_prefix}{key}"),)
+
 
 OPENAI = Dialect(
     id="openai",

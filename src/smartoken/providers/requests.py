@@ -62,7 +62,7 @@ def hides_reasoning(dialect: Dialect, upstream_model: str) -> bool:
 
 def demands_replay(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> bool:
     """Say whether tool turns must carry their ``reasoning_content`` on this request."""
-    return dialect.replays_reasoning and thinking.thinking_on(model, body) is not False
+    return dialect.replays_reasoning and thinking.thinking_on(dialect, model, body) is not False
 
 
 def _kind(name: str, value: Any) -> Any:
@@ -177,7 +177,7 @@ def upstream_body(
     """
     out = dict(body)
     out["model"] = offer.upstream_model
-    thinks = thinking.thinking_on(model, body)
+    thinks = thinking.thinking_on(dialect, model, body)
     warnings = thinking.translate(dialect, model, body, out)
     warnings += _translate_values(dialect, out)
     warnings += _apply_rules((*dialect.priced, *dialect.rules), out, offer.upstream_model, thinks=thinks)

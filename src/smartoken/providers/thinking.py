@@ -35,6 +35,11 @@ class Wish:
     budget_param: str = "thinking_budget"
 
 
+def _check_effort(effort: Any, param: str) -> None:
+    if not isinstance(effort, str) or (effort not in EFFORT_LADDER and effort != "ultra"):
+        raise InvalidRequestError(f"`{param}` must be one of {', '.join(EFFORT_LADDER)}.", param=param)
+
+
 def _read_object(thinking: Any) -> Wish:
     if not isinstance(thinking, Mapping):
         raise InvalidRequestError("`thinking` must be an object with a `type`.", param="thinking")
@@ -42,9 +47,9 @@ def _read_object(thinking: Any) -> Wish:
     budget, effort = thinking.get("budget_tokens"), thinking.get("effort")
     if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
         raise InvalidRequestError("`thinking.budget_tokens` must be a whole number.", param="thinking.budget_tokens")
-    if effort is not None and not isinstance(effort, str):
-        raise InvalidRequestError("`thinking.effort` must be a string.", param="thinking.effort")
-    if kind is not None and kind not in _ON | _OFF | _AUTO:
+    if effort is not None:
+        _check_effort(effort, "thinking.effort")
+    if kind is not None and (not isinstance(kind, str) or kind not in _ON | _OFF | _AUTO):
         raise InvalidRequestError(
             "`thinking.type` must be one of enabled, disabled, auto, adaptive.", param="thinking.type"
         )
@@ -87,10 +92,7 @@ def read_wish(body: Mapping[str, Any]) -> Wish | None:
 
 
 def _with_effort(wish: Wish, effort: Any) -> Wish:
-    if not isinstance(effort, str) or (effort not in EFFORT_LADDER and effort != "ultra"):
-        raise InvalidRequestError(
-            f"`reasoning_effort` must be one of {', '.join(EFFORT_LADDER)}.", param="reasoning_effort"
-        )
+    _check_effort(effort, "reasoning_effort")
     off = effort == "none"
     if wish.on is not None and wish.on is off:
         raise InvalidRequestError(f"`reasoning_effort` contradicts `{wish.switch_param}`.", param="reasoning_effort")
@@ -99,7 +101,7 @@ def _with_effort(wish: Wish, effort: Any) -> Wish:
     return Wish(wish.on, wish.auto, effort, wish.budget, wish.switch_param, wish.budget_param)
 
 
-def thinking_on(model: Model, body: Mapping[str, Any]) -> bool | None:
+def thinking_on(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> bool | None:
     """Say whether the model will think on this request; None where that is not known.
 
     Prices differ by it (qwen-plus), and some rules hold only while thinking. The body must have been accepted.
@@ -108,7 +110,7 @@ def thinking_on(model: Model, body: Mapping[str, Any]) -> bool | None:
         return False
     if model.reasoning.can_disable is False:
         return True
-    wish = read_wish(body)
+    wish = read_wish(body) if dialect.switch.translated else None
     if wish is not None and wish.on is not None:
         return wish.on
     return model.reasoning.default_on
