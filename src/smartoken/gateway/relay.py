@@ -58,7 +58,7 @@ class Relay:
         """How many streams are under way."""
         return len(self._open)
 
-    async def run(self, call: Call, plan: Plan, reply: Reply) -> Relayed:
+    async def run(self, call: Call, plan: Plan, reply: Reply) -> Outcome:
         """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's."""
         relayed = Relayed()
         reply.on_gone = lambda: self._client_left(relayed)
@@ -69,7 +69,7 @@ class Relay:
         finally:
             self._open.pop(reply, None)
             self._close(relayed)
-        return relayed
+        return relayed.outcome
 
     def silent_for(self, seconds: float) -> list[Reply]:
         """Return the open streams whose client heard nothing for so long, and count them as told now."""

@@ -1,4 +1,4 @@
-"""Uvicorn's connection, told two things it does not know: whom to notify when a client leaves, and when to lose patience.
+"""Uvicorn's connection, told two things it does not know: whom to notify of a leaving client, and its patience.
 
 Uvicorn neither cancels the application nor tells it when a client disconnects unless somebody waits in ``receive``;
 a task per call for that would cost more than parsing the call. Slow senders (slowloris) are cut off by ``sweep``.
@@ -6,6 +6,7 @@ a task per call for that would cost more than parsing the call. Slow senders (sl
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -29,7 +30,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            left = cycle.scope.get(LEFT)
+            left = cycle.cast("dict[str, Any]", cycle.scope).get(LEFT)
             if left is not None:
                 left()
 

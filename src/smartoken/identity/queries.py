@@ -99,9 +99,7 @@ def end_secrets(conn: sa.Connection, key_id: str, until_ms: int) -> None:
 
 def drop_ended_secrets(conn: sa.Connection, before_ms: int) -> int:
     """Forget the digests of secrets that ended before an instant; returns how many."""
-    return conn.execute(
-        api_key_secrets.delete().where(api_key_secrets.c.valid_until_ms < before_ms)
-    ).rowcount
+    return conn.execute(api_key_secrets.delete().where(api_key_secrets.c.valid_until_ms < before_ms)).rowcount
 
 
 def budget_rows(conn: sa.Connection) -> list[Row]:

@@ -325,27 +325,29 @@ class Connection(asyncio.Protocol):
             if status == 101 or self._headers_left < 0:  # noqa: PLR2004 - Switching Protocols
                 self._refuse("an upgrade nobody asked for, or 1xx answers without end", "protocol")
             return
-        lengthless = True
+        framings = 0
         for name, value in response.raw_headers:
             field = name.lower()
             if field in _FRAMING_HEADERS:
-                lengthless = self._note_framing(response, field, value) and lengthless
+                framings += self._note_framing(response, field, value)
+        if framings > 1:
+            self._refuse("the answer says twice how long it is", "protocol")
         self._in_head = False
         if status in _NO_BODY:
-            lengthless, response.declared = False, 0
-        self._until_eof = lengthless
+            framings, response.declared = 1, 0
+        self._until_eof = not framings
         response.status = status
 
-    def _note_framing(self, response: HttpResponse, field: bytes, value: bytes) -> bool:
-        """Take one field that says how the body is framed or coded; return whether the length stays unknown."""
+    def _note_framing(self, response: HttpResponse, field: bytes, value: bytes) -> int:
+        """Take one field that says how the body is framed or coded; return 1 when it says where the body ends."""
         if field == b"content-encoding":
             response.note_coding(value)
-            return True
+            return 0
         if field == b"content-length":
             response.declared = int(value)  # the parser has refused everything but digits that fit 64 bits
         elif value.strip().lower() != b"chunked":
             self._refuse("the answer's transfer coding is not chunked", "protocol")
-        return False
+        return 1
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""

@@ -136,8 +136,7 @@ def _card(body: Json, place: _Place, seat: Seat) -> Card:
     return healed(card) if spared(card, seat.seed, seat.ordinal) else card
 
 
-def _pose(place: _Place, card: Card) -> Pose:
-    claim = card.wrong or place.claim
+def _pose(place: _Place, claim: str | None) -> Pose:
     if claim is None:
         return place.pose
     try:
@@ -241,13 +240,14 @@ def _chat(request: Received, place: _Place, seat: Seat) -> Reply:
     truth = Truth(id=pose.answer_id(digits, seat.created), dialect=pose.dialect)
     scene = Scene(truth.id, seat.created, "", digits)
     try:
+        pose = _pose(place, place.claim)
         _check_key(request, needed=pose.needs_key)
         body = _checked(request.raw)
         digits = _digits(seat, body["model"])
         scene = Scene(pose.answer_id(digits, seat.created), seat.created, body["model"], digits)
         truth.id, truth.model, truth.keys = scene.id, scene.model, _keys(request, body)
         card = _card(body, place, seat)
-        pose = _pose(place, card)
+        pose = _pose(place, card.wrong) if card.wrong else pose
         truth.card = card.name if card.name in body["model"] else f"{card.name} as {body['model']}"
         for rule in pose.rules:
             rule(body)
@@ -260,7 +260,8 @@ def _chat(request: Received, place: _Place, seat: Seat) -> Reply:
         scene = replace(scene, asked_usage=asked.include_usage, thinking=thinks, odd=odd, body=body)
         steps = _fails(card, pose, scene, truth) or _told(asked, card, pose, scene, truth)
     except RefusedError as error:
-        truth.keys = truth.keys or _keys(request, {})
+        known = request.body
+        truth.keys = truth.keys or _keys(request, known if isinstance(known, dict) else {})
         steps = _refused(error, pose, scene, card, truth)
     return Reply(sliced(steps, card) if card.write_bytes > 0 else steps, truth)
 

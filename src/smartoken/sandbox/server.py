@@ -43,6 +43,7 @@ class Sandbox:
         self.truth = Truths(keep)
         self.connections: set[Connection] = set()
         self.accepted = 0  # connections ever
+        self.port = 0
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
@@ -54,8 +55,8 @@ class Sandbox:
         """
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self, loop), host, port, backlog=_BACKLOG)
-        chosen: int = self._server.sockets[0].getsockname()[1]
-        return chosen
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
 
     async def stop(self) -> None:
         """Stop listening and drop every connection; safe to call twice."""

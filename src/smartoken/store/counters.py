@@ -10,6 +10,7 @@ from typing import Protocol
 
 _MAX_NAMES = 100_000
 _MINUTE = 60.0
+_ROUNDING = 1e-9  # what repeated refills of a float may be off by
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Counters(Protocol):
 class _Bucket:
     """A full minute's worth at most; refills steadily."""
 
-    __slots__ = ("at", "limit", "level")
+    __slots__ = ("at", "level", "limit")
 
     def __init__(self, limit: int, now: float) -> None:
         self.limit = limit
@@ -62,7 +63,7 @@ class _Bucket:
         self.at = now
         # A call larger than a whole minute's worth goes through on a full bucket, else it never could.
         missing = min(amount, float(limit)) - self.level
-        return 0.0 if missing <= 1e-9 else missing * _MINUTE / limit
+        return 0.0 if missing <= _ROUNDING else missing * _MINUTE / limit
 
 
 class MemoryCounters:

@@ -22,7 +22,7 @@ def datasync(fd: int) -> None:
 
 
 def preallocate(fd: int, size: int) -> None:
-    """Reserve a file's blocks, so that writing within it cannot run out of space; raises ``OSError`` if there is none."""
+    """Reserve a file's blocks, so that writing within it finds room; raises ``OSError`` if there is none."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, size)
         return

@@ -1,0 +1,293 @@
+"""The composition root: settings in, resources opened once, an ASGI application out.
+
+Everything that lives as long as a worker is made here and passed on; nothing is global. Opening order is closing order
+reversed. A worker that is told to stop first turns unready, lets calls under way finish, stores the last usage
+records, and only then closes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from smartoken.catalog.files import Catalog, load_catalog
+from smartoken.catalog.holidays import is_holiday
+from smartoken.clock import Clock, SystemClock
+from smartoken.gateway.authenticate import Authenticator
+from smartoken.gateway.metrics import Metrics
+from smartoken.gateway.relay import Relay
+from smartoken.gateway.reply import Receive, Scope, Send
+from smartoken.gateway.resources import Gateway
+from smartoken.gateway.routes import GatewayApp
+from smartoken.gateway.server import sweep
+from smartoken.gateway.settle import Settler
+from smartoken.gateway.upstreams import Upstreams
+from smartoken.ids import ENTROPY_BYTES, new_id
+from smartoken.operations import calls, environment, settlement
+from smartoken.operations.directory import Directory, Extras, load
+from smartoken.operations.environment import EnvironmentKey, providers_of
+from smartoken.operations.pepper import open_pepper
+from smartoken.providers.client import UpstreamClient
+from smartoken.providers.dial import tls_context
+from smartoken.providers.proxy import Proxy
+from smartoken.providers.upstream import Peer, UpstreamError
+from smartoken.sandbox.server import Sandbox
+from smartoken.settings import Settings
+from smartoken.store import revisions
+from smartoken.store.counters import MemoryCounters
+from smartoken.store.database import Database
+from smartoken.store.keyfile import secret_keys
+from smartoken.store.migrate import upgrade
+from smartoken.store.vault import Secret, Vault
+from smartoken.usage.records import CallRecord
+
+_log = logging.getLogger(__name__)
+REVISION_EVERY_S = 1.0
+DRAIN_S = 30.0
+MAX_LIST_BYTES = 4 * 1024 * 1024
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class DirectoryWatch:
+    """This worker's current directory, loaded anew when its revision moved."""
+
+    def __init__(self, store: "OpenStore", catalog: Catalog, extras: Extras) -> None:
+        self._db = store.db
+        self._vault = store.vault
+        self.catalog = catalog
+        self._extras = extras
+        self._current: Directory | None = None
+        self._loading: asyncio.Task[Directory] | None = None
+
+    @property
+    def current(self) -> Directory:
+        """The newest directory that was loaded."""
+        assert self._current is not None  # noqa: S101 - opened before anything asks
+        return self._current
+
+    async def refresh(self) -> Directory:
+        """Load anew if something changed since; callers that come while it loads share the load."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.get_running_loop().create_task(self._load_if_moved())
+        return await asyncio.shield(self._loading)
+
+    async def _load_if_moved(self) -> Directory:
+        known = self._current
+        if known is None or await self._db.read(revisions.current) != known.revision:
+            self._current = await self._db.read(load, self.catalog, self._vault, self._extras)
+        return self.current
+
+    async def run(self) -> None:
+        """Look at the revision each second until cancelled."""
+        while True:
+            await asyncio.sleep(REVISION_EVERY_S)
+            try:
+                await self.refresh()
+            except Exception:  # noqa: BLE001 - the loop of a worker task: the old directory stays in use
+                _log.exception("the directory could not be loaded; the last one stays in use")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """The store with what opens the secrets in it."""
+
+    db: Database
+    vault: Vault
+    pepper: bytes
+
+
+@dataclass(slots=True)
+class Worker:
+    """What one worker holds while it runs."""
+
+    settings: Settings
+    store: OpenStore
+    directory: DirectoryWatch
+    gateway: Gateway
+    clock: Clock
+    draining: bool = False
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+def open_store(settings: Settings) -> OpenStore:
+    """Open the store, migrated, with the vault and the pepper of its keys.
+
+    Raises:
+        StoreBusyError, SecretKeyError, VaultError, SchemaError: each says what to do.
+
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    vault = Vault(secret_keys(settings.secret_key, settings.data_dir))
+    db = Database.open(settings.database_url)
+    try:
+        upgrade(settings.database_url)
+        pepper = db.run_write(open_pepper, vault, os.urandom(32))
+    except BaseException:
+        db.close_sync()
+        raise
+    return OpenStore(db, vault, pepper)
+
+
+def call_ids() -> Callable[[], str]:
+    """Return a function that makes call ids; entropy is drawn in blocks, since each draw is a system call."""
+    block, offset = b"", 0
+
+    def make() -> str:
+        nonlocal block, offset
+        if offset + ENTROPY_BYTES > len(block):
+            block, offset = os.urandom(ENTROPY_BYTES * 256), 0
+        piece = block[offset : offset + ENTROPY_BYTES]
+        offset += ENTROPY_BYTES
+        return new_id("call", time.time_ns(), piece)
+
+    return make
+
+
+def proxies(settings: Settings) -> Proxy | None:
+    """Return the proxy of the environment for upstreams."""
+    return Proxy.parse(settings.https_proxy) if settings.https_proxy else None
+
+
+def environment_keys(settings: Settings, catalog: Catalog) -> list[EnvironmentKey]:
+    """Return the provider keys that the environment holds."""
+    found = [settings.provider_key(name) for name in environment.key_variables(catalog)]
+    return [EnvironmentKey(each.variable, Secret(each.secret), each.region) for each in found if each is not None]
+
+
+async def own_server(settings: Settings, client: UpstreamClient) -> Extras:
+    """Return the operator's own server with the models that it lists; none if it does not answer."""
+    if settings.upstream_url is None:
+        return Extras()
+    secret = Secret(settings.upstream_key or "none")
+    peer = Peer.parse(settings.upstream_url, allow_private=True)
+    names: list[str] = []
+    try:
+        headers = [("authorization", f"Bearer {secret.reveal()}")]
+        response = await client.request(peer, "GET", "/models", headers, b"")
+        listed = orjson.loads(await response.read(MAX_LIST_BYTES))
+        names = [str(each["id"]) for each in listed["data"]]
+    except (UpstreamError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        _log.warning("SMARTOKEN_UPSTREAM_URL lists no models (%s); none of it is served", type(error).__name__)
+    return environment.own_server_extras(settings.upstream_url, secret, names)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, store: OpenStore, connections: set[Any]) -> AsyncIterator[Worker]:
+    """Open a worker's resources over an open store, run its tasks, and close everything in the end."""
+    sandbox = Sandbox()
+    bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+    client = UpstreamClient(tls=tls_context(bundle))
+    try:
+        catalog = load_catalog()
+        port = await sandbox.start()
+        parts = [
+            environment.sandbox_extras(port),
+            Extras(tuple(providers_of(catalog, environment_keys(settings, catalog), proxies(settings)))),
+            await own_server(settings, client),
+        ]
+        watch = DirectoryWatch(store, catalog, environment.joined(parts))
+        await watch.refresh()
+        worker = _assemble(settings, store, watch, client)
+        loop = asyncio.get_running_loop()
+        worker.tasks = [
+            loop.create_task(watch.run()),
+            loop.create_task(worker.gateway.settler.run()),
+            loop.create_task(_keep_awake(worker, connections)),
+        ]
+        try:
+            yield worker
+        finally:
+            worker.draining = True
+            await _drain(worker)
+    finally:
+        await client.close()
+        await sandbox.stop()
+
+
+def _assemble(settings: Settings, store: OpenStore, watch: DirectoryWatch, client: UpstreamClient) -> Worker:
+    clock, db = SystemClock(), store.db
+    upstreams = Upstreams(client, clock)
+
+    async def keep(records: Sequence[CallRecord]) -> None:
+        await db.write(settlement.record_calls, records)
+
+    async def stored_call(account_id: str, call_id: str) -> CallRecord | None:
+        return await db.read(calls.one, account_id, call_id)
+
+    gateway = Gateway(
+        directory=watch,
+        authenticator=Authenticator(store.pepper, watch.refresh),
+        upstreams=upstreams,
+        relay=Relay(upstreams, clock),
+        settler=Settler(keep, is_holiday, clock),
+        counters=MemoryCounters(clock.monotonic, settings.workers),
+        metrics=Metrics(),
+        clock=clock,
+        new_call_id=call_ids(),
+        stored_call=stored_call,
+        all_snapshots=lambda own: [own],
+        not_ready=lambda: "draining" if worker.draining else None,
+        budget_of=lambda _caller: None,
+        docs_url=f"{settings.public_url or ''}/help/errors",
+        trusted_proxies=settings.trusted_proxies,
+        metrics_token=settings.metrics_token,
+    )
+    worker = Worker(settings, store, watch, gateway, clock)
+    return worker
+
+
+async def _keep_awake(worker: Worker, connections: set[Any]) -> None:
+    """Each second: comments for clients that wait in silence, an end for those that send too slowly."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(1.0)
+        for reply in worker.gateway.relay.silent_for(worker.gateway.limits.silence_s):
+            task = loop.create_task(reply.comment())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        sweep(connections, loop.time())
+
+
+async def _drain(worker: Worker) -> None:
+    until = worker.clock.monotonic() + DRAIN_S
+    while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:
+        await asyncio.sleep(0.05)
+    for task in worker.tasks:
+        task.cancel()
+    await asyncio.gather(*worker.tasks, return_exceptions=True)
+    try:
+        await worker.gateway.settler.flush()
+    except Exception:  # noqa: BLE001 - the process edge: say what is lost and go on closing
+        _log.exception("%d usage records could not be stored at shutdown", worker.gateway.settler.waiting)
+
+
+class Application:
+    """The whole product as one ASGI callable: the data plane first, then the control plane, then pages."""
+
+    def __init__(self) -> None:
+        self._gateway: GatewayApp | None = None
+        self._control: ASGI | None = None
+        self._web: ASGI | None = None
+
+    def attach(self, gateway: GatewayApp, control: ASGI | None = None, web: ASGI | None = None) -> None:
+        """Give it the planes, once the worker's resources are open; before that it is not called."""
+        self._gateway, self._control, self._web = gateway, control, web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Dispatch by path; whatever nobody else serves gets the data plane's 404."""
+        if scope["type"] != "http" or self._gateway is None:
+            return
+        path: str = scope["path"]
+        if not self._gateway.serves(path):
+            if self._control is not None and path.startswith("/api/"):
+                await self._control(scope, receive, send)
+                return
+            if self._web is not None:
+                await self._web(scope, receive, send)
+                return
+        await self._gateway(scope, receive, send)

@@ -1,0 +1,213 @@
+"""What a call costs: a price list, a moment and a usage give a charge. Pure.
+
+A price becomes a *tariff* at one instant, when the hour of day and a promotion have been applied to its rates; the
+tariff is fixed at admission and gives the rates of the whole call once its lengths are known. The first band whose
+bounds all hold gives every rate; nothing is marginal. The last band that fits the call's thinking is open-ended, since
+a vendor's last bound is the model's own maximum. A percentage rounds a rate up to a whole pico-unit, as a conversion
+of currency does, so the lines of a charge multiply out exactly; the sum is rounded up once.
+
+The thinking of a call is a fact of what came back, and a band by answer length counts reasoning as answer.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from smartoken.catalog.offers import Band, Price, Promotion, TimeOfDay
+from smartoken.money import charge_nano, convert_nano
+from smartoken.tokens import TokenUsage
+
+HUNDRED = 100
+HolidayCheck = Callable[[str, date], bool]
+Line = tuple[str, int, int]  # what, tokens, pico-units per token
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The rates of one whole call, in pico-units per token of the price's currency, all percentages applied."""
+
+    input: int
+    cached_input: int
+    cache_write: int
+    output: int
+    band: int  # its place in the price's list
+    time_percent: int = HUNDRED  # what the hour of day made of the listed rates
+    promotion_percent: int = HUNDRED
+
+    @property
+    def factor_percent(self) -> int:
+        """Both percentages together, rounded up to a whole one; for display, the rates carry the exact figure."""
+        return -(-self.time_percent * self.promotion_percent // HUNDRED)
+
+    @property
+    def dearest_input(self) -> int:
+        """The most that one prompt token can cost: a cached price is never assumed, a cache write may be dearer."""
+        return max(self.input, self.cached_input, self.cache_write)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """An amount in nano-units and how it was worked out: ``(what, tokens, rate)`` for each count above zero."""
+
+    nano: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a provider takes for a usage, in its currency, and the same in USD where a rate is known."""
+
+    nano: int
+    currency: str
+    usd_nano: int | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A band of a tariff: inclusive bounds (``None``: open) and the rates within them."""
+
+    up_to_prompt: int | None
+    up_to_output: int | None
+    rates: Rates
+
+    def fits(self, prompt: int, output: int) -> bool:
+        """Whether a call of these lengths is within the bounds."""
+        return (self.up_to_prompt is None or prompt <= self.up_to_prompt) and (
+            self.up_to_output is None or output <= self.up_to_output
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A price at one instant: the bands of calls without and with thinking, each list ending open."""
+
+    currency: str
+    plain: tuple[Tier, ...]
+    thinking: tuple[Tier, ...]
+
+    def tiers(self, *, thinking: bool) -> tuple[Tier, ...]:
+        """Return the bands that a call is tried against, in order."""
+        return self.thinking if thinking else self.plain
+
+    def rates(self, *, prompt: int, output: int, thinking: bool) -> Rates:
+        """Return the rates of a call of these lengths."""
+        tiers = self.tiers(thinking=thinking)
+        for each in tiers:
+            if each.fits(prompt, output):
+                return each.rates
+        return tiers[-1].rates  # not reached, the last one is open
+
+    def charge(self, usage: TokenUsage, *, thinking: bool) -> Charge:
+        """Return the charge for a usage.
+
+        Raises:
+            ValueError: the counts contradict each other.
+
+        """
+        return charge(self.rates(prompt=usage.prompt, output=usage.completion, thinking=thinking), usage)
+
+
+def hour_percent(hours: TimeOfDay | None, at: datetime, is_holiday: HolidayCheck) -> int:
+    """Return what the hour of day makes of the listed rates, in percent.
+
+    Rates are those listed within ``[start, end)`` of a peak span on a listed weekday that is no holiday, all judged in
+    the price's own zone; outside of them the off-peak percentage holds.
+    """
+    if hours is None:
+        return HUNDRED
+    local = at.astimezone(ZoneInfo(hours.zone))
+    if local.isoweekday() not in hours.weekdays:
+        return hours.off_peak_percent
+    if hours.holidays is not None and is_holiday(hours.holidays, local.date()):
+        return hours.off_peak_percent
+    clock = local.time()
+    if any(start <= clock < end for start, end in hours.peak):
+        return HUNDRED
+    return hours.off_peak_percent
+
+
+def promotion_percent(promotion: Promotion | None, at: datetime) -> int:
+    """Return what a promotion makes of the rates: its percentage through its last day in its zone, then 100."""
+    if promotion is None or at.astimezone(ZoneInfo(promotion.zone)).date() > promotion.until:
+        return HUNDRED
+    return promotion.percent
+
+
+def tariff(price: Price, at: datetime, is_holiday: HolidayCheck) -> Tariff:
+    """Return the price as it stands at an instant (aware).
+
+    Raises:
+        ValueError: the price has no band, or the instant names no zone.
+
+    """
+    if at.tzinfo is None:
+        raise ValueError("a price is asked at an aware instant")
+    if not price.bands:
+        raise ValueError("a price has at least one band")
+    hour = hour_percent(price.time_of_day, at, is_holiday)
+    promotion = promotion_percent(price.promotion, at)
+    tiers = [(each.thinking, _tier(place, each, hour, promotion)) for place, each in enumerate(price.bands)]
+    return Tariff(price.currency, _open(tiers, thinking=False), _open(tiers, thinking=True))
+
+
+def _tier(place: int, band: Band, hour: int, promotion: int) -> Tier:
+    def scaled(rate: int | None) -> int:
+        listed = band.input if rate is None else rate
+        return -(-listed * hour * promotion // (HUNDRED * HUNDRED))
+
+    found = Rates(
+        input=scaled(band.input),
+        cached_input=scaled(band.cached_input),
+        cache_write=scaled(band.cache_write),
+        output=scaled(band.output),
+        band=place,
+        time_percent=hour,
+        promotion_percent=promotion,
+    )
+    return Tier(band.up_to_prompt_tokens, band.up_to_output_tokens, found)
+
+
+def _open(tiers: Sequence[tuple[bool | None, Tier]], *, thinking: bool) -> tuple[Tier, ...]:
+    fitting = [tier for wanted, tier in tiers if wanted is None or wanted is thinking]
+    chosen = fitting or [tier for _, tier in tiers]  # a list that forgets one kind of call still prices it
+    return (*chosen[:-1], Tier(None, None, chosen[-1].rates))
+
+
+def rates(price: Price, *, prompt: int, output: int, thinking: bool, at: datetime, is_holiday: HolidayCheck) -> Rates:
+    """Return the rates of a call whose lengths are known, at the instant of its admission.
+
+    Raises:
+        ValueError: the price has no band, or the instant names no zone.
+
+    """
+    return tariff(price, at, is_holiday).rates(prompt=prompt, output=output, thinking=thinking)
+
+
+def charge(found: Rates, usage: TokenUsage) -> Charge:
+    """Return the charge for a usage: summed exactly, rounded up once to a nano-unit.
+
+    Raises:
+        ValueError: a count is negative, or more was cached than sent.
+
+    """
+    fresh = usage.prompt - usage.cached - usage.cache_write
+    if min(fresh, usage.cached, usage.cache_write, usage.completion) < 0:
+        raise ValueError(f"the counts contradict each other: {usage}")
+    counts = (
+        ("input", fresh, found.input),
+        ("cached_input", usage.cached, found.cached_input),
+        ("cache_write", usage.cache_write, found.cache_write),
+        ("output", usage.completion, found.output),
+    )
+    lines = tuple(line for line in counts if line[1])
+    return Charge(charge_nano((tokens, rate) for _, tokens, rate in lines), lines)
+
+
+def cost(charged: Charge, currency: str, fx_nano: int | None) -> Cost:
+    """Return a provider's charge with its worth in USD by a rate in nano-USD per unit; ``None`` is an unknown rate."""
+    if currency == "USD":
+        return Cost(charged.nano, currency, charged.nano, charged.lines)
+    usd = None if fx_nano is None else convert_nano(charged.nano, fx_nano)
+    return Cost(charged.nano, currency, usd, charged.lines)

@@ -1,0 +1,240 @@
+"""Serving: a port, a worker on it, and what the terminal says. ``smartoken serve`` is this file.
+
+The address and a token for local commands are kept in ``run.json`` (0600) while the server lives. SIGTERM and Ctrl-C
+turn readiness off, let calls under way finish for at most 30 seconds, and exit 0; a second signal ends at once.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from smartoken.app import DRAIN_S, Application, OpenStore, Worker, open_store, running
+from smartoken.gateway.routes import GatewayApp
+from smartoken.gateway.server import Connection
+from smartoken.operations import demo
+from smartoken.settings import Settings
+from smartoken.store.database import StoreBusyError, is_sqlite
+
+RUN_FILE = "run.json"
+_PORTS_TRIED = 100
+_USAGE = 2
+Say = Callable[[str], None]
+
+
+class PortTakenError(RuntimeError):
+    """The port that was asked for is in use; the message names its holder where the system tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that holds a data dir: where it listens, its process, and the token for local commands."""
+
+    address: str
+    pid: int
+    token: str
+
+
+def read_running(data_dir: Path) -> Running | None:
+    """Return the server that holds the data dir, if its file is there and it answers."""
+    try:
+        kept = json.loads((data_dir / RUN_FILE).read_text())
+        found = Running(kept["address"], int(kept["pid"]), kept["token"])
+        with urllib.request.urlopen(f"{found.address}/healthz", timeout=2) as answer:  # noqa: S310 - our own http URL
+            return found if answer.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+    except (OSError, ValueError, KeyError, urllib.error.URLError):
+        return None
+
+
+def holder_of(port: int) -> str:
+    """Return the process that listens on a port, as far as ``/proc`` tells."""
+    wanted = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    wanted.add(f"socket:[{fields[9]}]")
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if any(os.readlink(link) in wanted for link in (entry / "fd").iterdir()):
+                return f"process {entry.name} ({(entry / 'comm').read_text().strip()})"
+    return "another process"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(4096)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Return a listening socket: the port that was asked for, or from the default on the first free one.
+
+    Raises:
+        PortTakenError: the port that was asked for is taken.
+
+    """
+    if settings.port_given:
+        try:
+            return _listen(settings.host, settings.port)
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {settings.port} on {settings.host} is taken by {holder_of(settings.port)}: {error.strerror}. "
+                "Choose another SMARTOKEN_PORT or stop it."
+            ) from error
+    for port in range(settings.port, settings.port + _PORTS_TRIED):
+        with contextlib.suppress(OSError):
+            return _listen(settings.host, port)
+    raise PortTakenError(f"Ports {settings.port} to {settings.port + _PORTS_TRIED - 1} are all taken.")
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, but draining is ours: unready first, then the calls under way, then the sockets."""
+
+    worker: Worker | None = None
+    _leaving: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain at the first signal, end at the second."""
+        if self._leaving is not None or self.worker is None:
+            super().handle_exit(sig, frame)
+            return
+        self.worker.draining = True
+        self._leaving = asyncio.get_event_loop().create_task(self._leave(self.worker))
+
+    async def _leave(self, worker: Worker) -> None:
+        until = worker.clock.monotonic() + DRAIN_S
+        while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until and not self.force_exit:
+            await asyncio.sleep(0.05)
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals on the loop, so that draining can start a task; nothing is raised again afterwards."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(each)
+
+
+@contextlib.contextmanager
+def run_file(settings: Settings, address: str) -> Iterator[Running]:
+    """Keep ``run.json`` while the server lives."""
+    entry = Running(address, os.getpid(), secrets.token_hex(32))
+    path = settings.data_dir / RUN_FILE
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump({"address": entry.address, "pid": entry.pid, "token": entry.token}, file)
+    try:
+        yield entry
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def curl(address: str, key: str, model: str) -> str:
+    """Return a cURL command that answers when it is pasted."""
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Say hello in one sentence."}]})
+    return (
+        f"curl {address}/v1/chat/completions \\\n"
+        f"  -H 'Authorization: Bearer {key}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}'"
+    )
+
+
+def _greet(store: OpenStore, settings: Settings, address: str, say: Say) -> None:
+    making = demo.Making(time.time_ns(), os.urandom, store.pepper)
+    key = store.db.run_write(demo.ensure, settings.data_dir, making)
+    say(f"SmarToken listens on {address}")
+    if key is not None:
+        say("Try it without any provider account:\n")
+        say(curl(address, key, "sandbox/echo") + "\n")
+
+
+async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say: Say) -> None:
+    application = Application()
+    config = uvicorn.Config(
+        application,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+    server = Server(config)
+    host, port = sock.getsockname()[:2]
+    address = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    await asyncio.to_thread(_greet, store, settings, address, say)
+    async with running(settings, store, server.server_state.connections) as worker:
+        server.worker = worker
+        application.attach(GatewayApp(worker.gateway))
+        gc.collect()
+        gc.freeze()  # what was made at the start is never garbage; later collections pass it over
+        with run_file(settings, f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"):  # noqa: S104
+            await server.serve(sockets=[sock])
+
+
+def serve(settings: Settings, say: Say = print) -> int:
+    """Serve until told to stop; returns the exit code.
+
+    0 also when the same data dir is served already, with its address said; 2 for a setting that cannot be used.
+    """
+    if settings.workers > 1 and is_sqlite(settings.database_url):
+        sys.stderr.write("--workers above 1 needs SMARTOKEN_DATABASE_URL set to PostgreSQL.\n")
+        return _USAGE
+    try:
+        store = open_store(settings)
+    except StoreBusyError as error:
+        already = read_running(settings.data_dir)
+        if already is not None:
+            say(f"SmarToken is running already on {already.address} (process {already.pid}).")
+            return 0
+        sys.stderr.write(f"{error}\n")
+        return _USAGE
+    try:
+        sock = bind(settings)
+    except PortTakenError as error:
+        sys.stderr.write(f"{error}\n")
+        store.db.close_sync()
+        return _USAGE
+    try:
+        main: Any = _serve(settings, store, sock, say)
+        uvloop.run(main)
+    finally:
+        store.db.close_sync()
+        sock.close()
+    return 0

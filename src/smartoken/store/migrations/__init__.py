@@ -1,0 +1,1 @@
+"""Alembic migrations, inside the package so that the wheel carries them."""
