@@ -177,6 +177,17 @@ def impure(source: Source) -> Iterator[str]:
                 yield f"{source.path}:{line}: {name} in a file that says it is pure"
 
 
+VOCABULARY = {f"smartoken.{name}" for name in ("errors", "money", "tokens", "ids", "clock", "lab")}
+
+
+def lab_beyond_the_vocabulary(source: Source) -> Iterator[str]:
+    """The evaluation lab is a customer: it knows the HTTP interface, not what is behind it."""
+    if source.within("lab/"):
+        for line, name in imports(source):
+            if name.startswith("smartoken.") and ".".join(name.split(".")[:2]) not in VOCABULARY:
+                yield f"{source.path}:{line}: {name}: the lab calls the interface"
+
+
 PLACE_RULES = (
     sql_elsewhere,
     network_elsewhere,
@@ -184,4 +195,5 @@ PLACE_RULES = (
     provider_elsewhere,
     inexact,
     impure,
+    lab_beyond_the_vocabulary,
 )

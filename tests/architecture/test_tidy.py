@@ -77,6 +77,8 @@ PLANTED = [
     (boundaries.inexact, "src/smartoken/catalog/fx.py", "x = float('1')"),
     (boundaries.impure, PLAIN, '"""Decides. Pure."""\nimport time'),
     (boundaries.impure, PLAIN, '"""Decides. Pure."""\nfrom os import path'),
+    (boundaries.lab_beyond_the_vocabulary, "src/smartoken/lab/runner.py", "from smartoken.store import database"),
+    (boundaries.lab_beyond_the_vocabulary, "src/smartoken/lab/runner.py", "from smartoken import billing"),
 ]
 
 
@@ -96,6 +98,7 @@ ALLOWED = [
     (boundaries.sql_elsewhere, "src/smartoken/usage/queries.py", "from sqlalchemy import select"),
     (boundaries.inexact, "src/smartoken/catalog/files.py", "x = folder / 'models'"),
     (boundaries.provider_elsewhere, PLAIN, '"""Kimi sends it twice."""'),
+    (boundaries.lab_beyond_the_vocabulary, "src/smartoken/lab/runner.py", "from smartoken.money import parse_amount"),
     (boundaries.impure, PLAIN, '"""Opens things."""\nimport time'),
 ]
 
