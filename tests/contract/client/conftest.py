@@ -1,0 +1,38 @@
+"""Every test of this folder runs under both event loops, and none may leave a task, an error or a socket behind."""
+
+import asyncio
+import gc
+import ssl
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+
+# Verifies like every client context, and trusts nobody: loading the system's roots takes 50 ms a time.
+NO_ROOTS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+Run = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Return what runs an async function to its end and then looks for leftovers."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def runner(main: Callable[[], Awaitable[None]]) -> None:
+        complaints: list[dict[str, object]] = []
+
+        async def watched() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+            async with asyncio.timeout(60):
+                await main()
+            await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            assert not others, f"tasks left: {others}"
+
+        with asyncio.Runner(loop_factory=factory) as loop_runner:
+            loop_runner.run(watched())
+        gc.collect()
+        assert not complaints, complaints
+
+    return runner
