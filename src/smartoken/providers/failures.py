@@ -23,7 +23,7 @@ MAX_READ = 65_536
 _BRACKETED = re.compile(r"\((\d{3,5})\)\s*$|^\[(\d{3,5})\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _KEYLIKE = re.compile(
-    r"(?i)bearer\s+\S+|\b(?:sk|ak|pk|ark|bce-v3)[-_/][^\s,;'\"]{6,}|\S*\*{2,}\S*|[A-Za-z0-9_\-+/=.]{32,}"
+    r"(?i)bearer\s+\S+|\b(?:sk|ak|pk|ark|bce-v3)[-_/][^\s,;'\"]{6,}|\S*\*{2,}\S*|[A-Za-z0-9_\-+]{32,}"
 )
 _LONG_NUMBER = re.compile(r"\b\d{9,}\b")
 _PATH = re.compile(r"(?<![\w:/.])/(?:[\w.\-]+/)+[\w.\-]*")

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from contract.dialects.wires import (
     ARGUMENTS,
     CACHED,
@@ -17,7 +18,6 @@ from contract.dialects.wires import (
     Wire,
     sse,
 )
-
 from smartoken.errors import FailureClass
 from smartoken.providers.answers import read_answer, read_answer_bytes
 from smartoken.providers.registry import DIALECTS, dialect

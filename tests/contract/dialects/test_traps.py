@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 import pytest
+
 from contract.dialects.models import ALWAYS_ON, HYBRID, PLAIN, offer
 from contract.dialects.wires import WIRES, sse
-
 from smartoken.catalog.offers import Model
 from smartoken.errors import FailureClass, InvalidRequestError
 from smartoken.providers.answers import read_answer, read_answer_bytes

@@ -4,8 +4,8 @@ import copy
 from typing import Any
 
 import pytest
-from contract.dialects.models import ALWAYS_ON, EFFORTS, HYBRID, PLAIN, SEVEN, offer
 
+from contract.dialects.models import ALWAYS_ON, EFFORTS, HYBRID, PLAIN, SEVEN, offer
 from smartoken.catalog.offers import Model
 from smartoken.errors import InvalidRequestError
 from smartoken.providers.registry import DIALECTS, dialect
@@ -268,7 +268,7 @@ def test_what_cannot_be_done_is_refused_by_name(
     with pytest.raises(InvalidRequestError) as refused:
         upstream_body(dialect(dialect_id), model, offer(upstream), {"messages": MESSAGES, **asked}, limit=None)
     assert refused.value.param == param
-    assert param.split(".")[0].split("[")[0] in refused.value.message
+    assert param.split(".", maxsplit=1)[0].split("[", maxsplit=1)[0] in refused.value.message
 
 
 ALLOWED = [
