@@ -50,7 +50,7 @@ def details_text(details: Any) -> str:
     """Return the text of ``reasoning_details``."""
     if not isinstance(details, list):
         return ""
-    return "".join(each["text"] for each in details if isinstance(each, Mapping) and isinstance(each.get("text"), str))
+    return "".join(each["text"] for each in details if isinstance(each, dict) and isinstance(each.get("text"), str))
 
 
 def text_of(content: Any) -> str:
@@ -59,7 +59,7 @@ def text_of(content: Any) -> str:
         return content
     if isinstance(content, list):
         return "".join(
-            each["text"] for each in content if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+            each["text"] for each in content if isinstance(each, dict) and isinstance(each.get("text"), str)
         )
     return ""
 
@@ -86,7 +86,7 @@ def _read_message(dialect: Dialect, message: Mapping[str, Any], answer_id: str) 
     raw_calls = message.get("tool_calls")
     calls = ToolCalls()
     for place, call in enumerate(raw_calls if isinstance(raw_calls, list) else ()):
-        if isinstance(call, Mapping):
+        if isinstance(call, dict):
             calls.feed({**call, "index": place}, answer_id)
     read: dict[str, Any] = {"role": "assistant", "content": content or (None if calls.made else "")}
     if reasoning:
@@ -107,7 +107,7 @@ def finish_of(dialect: Dialect, raw: Any) -> tuple[str | None, FailureClass | No
 
 def _usage_of(dialect: Dialect, payload: Mapping[str, Any], choices: list[Any]) -> TokenUsage | None:
     usage = read_usage(dialect.usage, payload.get("usage"))
-    if usage is None and "choice" in dialect.usage.places and choices and isinstance(choices[0], Mapping):
+    if usage is None and "choice" in dialect.usage.places and choices and isinstance(choices[0], dict):
         usage = read_usage(dialect.usage, choices[0].get("usage"))
     return usage
 
@@ -125,15 +125,15 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
     error = read_error(payload)
     if error is not None:
         return Answer({}, failure=judge(dialect, error, 200))
-    choices = payload.get("choices") if isinstance(payload, Mapping) else None
-    if not isinstance(payload, Mapping) or not isinstance(choices, list) or not choices:
+    choices = payload.get("choices") if isinstance(payload, dict) else None
+    if not isinstance(payload, dict) or not isinstance(choices, list) or not choices:
         return Answer({}, failure=bad_answer("the provider's answer has no choices"))
     usage = _usage_of(dialect, payload, choices)
     answer_id = payload.get("id") if isinstance(payload.get("id"), str) else ""
     read_choices: list[dict[str, Any]] = []
     for place, choice in enumerate(choices):
-        message = choice.get("message") if isinstance(choice, Mapping) else None
-        if not isinstance(message, Mapping):
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
             return Answer({}, usage, bad_answer("a choice of the provider's answer has no message"))
         finish, failed = finish_of(dialect, choice.get("finish_reason"))
         if failed is not None:

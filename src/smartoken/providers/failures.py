@@ -96,13 +96,13 @@ def read_error(payload: Any) -> _Said | None:
     """Read an error out of a decoded body; None when the body is no error."""
     if isinstance(payload, str):
         return _Said(message=payload)
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, dict):
         return None
     base = payload.get("base_resp")
-    if isinstance(base, Mapping) and base.get("status_code") not in (0, None):
+    if isinstance(base, dict) and base.get("status_code") not in (0, None):
         return _Said((str(base["status_code"]),), str(base.get("status_msg") or ""))
     error = payload.get("error")
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return _from_error(error)
     if isinstance(error, str) and error:
         return replace(_from_error(payload), message=str(payload.get("message") or error))
@@ -193,5 +193,5 @@ def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: by
         text = body[:MAX_READ].decode("utf-8", "replace")
         said = _Said(message="" if "<" in text[:200] else text, is_json=False)
     else:
-        said = read_error(payload) or _Said(is_json=isinstance(payload, Mapping))
+        said = read_error(payload) or _Said(is_json=isinstance(payload, dict))
     return judge(dialect, said, status, headers)

@@ -26,7 +26,7 @@ _OVERHEAD = 256  # bytes of bookkeeping per entry and per call, measured generou
 def fingerprint(call: Mapping[str, Any]) -> str:
     """Return what one tool call is known by; arguments that mean the same JSON are the same."""
     function = call.get("function")
-    function = function if isinstance(function, Mapping) else {}
+    function = function if isinstance(function, dict) else {}
     arguments = function.get("arguments")
     try:
         parsed = orjson.loads(arguments) if isinstance(arguments, str) else arguments
@@ -93,7 +93,7 @@ class ReasoningStore:
     def recall(self, account: str, tool_calls: Sequence[Any], now: float) -> str | None:
         """Return the thinking that led to these calls; None when it is lost or was never known."""
         for call in tool_calls:
-            if not isinstance(call, Mapping):
+            if not isinstance(call, dict):
                 continue
             number = self._by_key.get((account, fingerprint(call)))
             if number is not None and self._entries[number].at > now - self._lifetime_s:
@@ -109,7 +109,7 @@ class ReasoningStore:
         out, lost = list(messages), False
         for place, message in enumerate(messages):
             if (
-                not isinstance(message, Mapping)
+                not isinstance(message, dict)
                 or message.get("role") != "assistant"
                 or message.get("reasoning_content")
             ):

@@ -31,6 +31,8 @@ class Outgoing:
 
 def fits(upstream_model: str, globs: Sequence[str]) -> bool:
     """Say whether an upstream model id matches one of the globs; case does not count, nor does a path before it."""
+    if globs == ("*",):
+        return True
     name = upstream_model.lower()
     return any(fnmatchcase(name, glob) or fnmatchcase(name.rpartition("/")[2], glob) for glob in globs)
 
@@ -67,7 +69,7 @@ def demands_replay(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> b
 
 def _kind(name: str, value: Any) -> Any:
     """Reduce a value to what a rule compares: objects to their type."""
-    if name in ("tool_choice", "response_format") and isinstance(value, Mapping):
+    if name in ("tool_choice", "response_format") and isinstance(value, dict):
         return value.get("type")
     return value
 
@@ -87,7 +89,9 @@ def _apply_rules(
 ) -> list[str]:
     warnings = []
     for rule in rules:
-        value = out.get(rule.param)
+        if rule.param not in out:
+            continue
+        value = out[rule.param]
         if value is None or (rule.thinking is not None and rule.thinking is not thinks):
             continue
         if not fits(upstream_model, rule.models) or not _breaks(rule, _kind(rule.param, value)):
@@ -103,7 +107,7 @@ def _check_abilities(dialect: Dialect, model: Model, out: Mapping[str, Any]) -> 
     """Refuse what this model is known not to do; unknown abilities are the vendor's to answer."""
     tools = out.get("tools")
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        kind = tool.get("type") if isinstance(tool, Mapping) else None
+        kind = tool.get("type") if isinstance(tool, dict) else None
         if kind not in dialect.tool_types:
             raise InvalidRequestError(
                 f"`tools[{index}].type` {kind!r} is not offered here; hosted tools change the provider's price.",
@@ -121,9 +125,9 @@ def _check_abilities(dialect: Dialect, model: Model, out: Mapping[str, Any]) -> 
 
 def _refuse_images(model: Model, messages: Any) -> None:
     for index, message in enumerate(messages if isinstance(messages, list) else ()):
-        content = message.get("content") if isinstance(message, Mapping) else None
+        content = message.get("content") if isinstance(message, dict) else None
         for place, part in enumerate(content if isinstance(content, list) else ()):
-            if isinstance(part, Mapping) and part.get("type") == "image_url":
+            if isinstance(part, dict) and part.get("type") == "image_url":
                 where = f"messages[{index}].content[{place}]"
                 raise InvalidRequestError(f"`{where}`: {model.id} does not see images.", param=where)
 
@@ -131,11 +135,11 @@ def _refuse_images(model: Model, messages: Any) -> None:
 def _rename_roles(roles: Mapping[str, str], messages: Any) -> tuple[Any, list[str]]:
     """Return the messages with roles in the vendor's words; the same list when nothing needs it."""
     if not isinstance(messages, list) or not any(
-        isinstance(each, Mapping) and each.get("role") in roles for each in messages
+        isinstance(each, dict) and each.get("role") in roles for each in messages
     ):
         return messages, []
     renamed = [
-        {**each, "role": roles[each["role"]]} if isinstance(each, Mapping) and each.get("role") in roles else each
+        {**each, "role": roles[each["role"]]} if isinstance(each, dict) and each.get("role") in roles else each
         for each in messages
     ]
     return renamed, [f"{old}-role-sent-as-{new}" for old, new in roles.items()]
@@ -160,7 +164,7 @@ def _add_own_fields(dialect: Dialect, out: dict[str, Any]) -> None:
             out.setdefault(each.name, each.value)
     if streams and dialect.accepts_include_usage:
         options = out.get("stream_options")
-        out["stream_options"] = {**(options if isinstance(options, Mapping) else {}), "include_usage": True}
+        out["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
 
 
 def upstream_body(

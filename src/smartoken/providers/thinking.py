@@ -41,7 +41,7 @@ def _check_effort(effort: Any, param: str) -> None:
 
 
 def _read_object(thinking: Any) -> Wish:
-    if not isinstance(thinking, Mapping):
+    if not isinstance(thinking, dict):
         raise InvalidRequestError("`thinking` must be an object with a `type`.", param="thinking")
     kind = thinking.get("type")
     budget, effort = thinking.get("budget_tokens"), thinking.get("effort")
@@ -148,7 +148,7 @@ def _refuse(param: str, why: str) -> InvalidRequestError:
 
 def _kept(sent: Any) -> dict[str, Any]:
     """Return the members of the client's ``thinking`` object that are not ours to translate (Kimi's ``keep`` ...)."""
-    if not isinstance(sent, Mapping):
+    if not isinstance(sent, dict):
         return {}
     return {name: value for name, value in sent.items() if name not in ("type", "budget_tokens", "effort")}
 

@@ -52,7 +52,7 @@ class ToolCalls:
         if not isinstance(index, int) or isinstance(index, bool) or index < 0:
             index = None
         call_id, kind, function = fragment.get("id"), fragment.get("type"), fragment.get("function")
-        function = function if isinstance(function, Mapping) else {}
+        function = function if isinstance(function, dict) else {}
         name = function.get("name")
         name = name if isinstance(name, str) else ""
         arguments = arguments_text(function.get("arguments"))

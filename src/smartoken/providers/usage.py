@@ -16,7 +16,7 @@ def _find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
     for path in paths:
         value: Any = block
         for name in path.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
+            value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
             return value
     return None
@@ -24,7 +24,7 @@ def _find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
 
 def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
     """Read a usage object; None when it is absent, empty or holds neither prompt nor completion counts."""
-    if not isinstance(block, Mapping):
+    if not isinstance(block, dict):
         return None
     raw = {
         "prompt": block.get("prompt_tokens"),
