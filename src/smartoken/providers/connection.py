@@ -6,6 +6,7 @@ not one well-framed answer ends in an error and a closed connection.
 """
 
 import asyncio
+import ssl
 from typing import NoReturn, Protocol, cast
 
 import httptools
@@ -206,12 +207,25 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """Take a clean EOF (FIN, or close_notify under TLS) as the end of a body that ends so, else as a cut."""
         response = self._response
-        if response is not None and response.status and self._until_eof:
+        if response is not None and response.status and self._until_eof and self._eof_is_signed():
             self._finish(response)
         elif response is not None:
             self._cut("closed")
         else:
             self.drop()
+
+    def _eof_is_signed(self) -> bool:
+        """Say whether an EOF can be believed: under TLS only with the close_notify that an attacker cannot forge.
+
+        asyncio calls ``eof_received`` for both; reading on tells them apart: an orderly end gives b"" or a zero return.
+        """
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        if tls is None:
+            return True
+        try:
+            return tls.read(1) == b""
+        except ssl.SSLError as error:
+            return isinstance(error, ssl.SSLZeroReturnError)
 
     def pause_writing(self) -> None:
         """Stop ``_send_slices``."""

@@ -101,6 +101,11 @@ def rst(line: Line) -> None:
     line.socket.close()
 
 
+def stop_listening(line: Line) -> None:
+    """Refuse every further connection."""
+    line.server.stop_listening()
+
+
 def hold(line: Line) -> None:
     """Wait until the client closes; counted in ``hung_up``."""
     try:
@@ -133,9 +138,7 @@ class ScriptedServer:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        self.stop_listening()
         for line in self._lines:
             with suppress(OSError):
                 line.socket.shutdown(socket.SHUT_RDWR)
@@ -145,6 +148,12 @@ class ScriptedServer:
             line.socket.close()
         if kind is None and self.faults:
             raise self.faults[0]
+
+    def stop_listening(self) -> None:
+        """Wake the accepting thread and close the port."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def _start(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, daemon=True)
