@@ -79,3 +79,20 @@ def test_template_overhead_grows_with_messages_and_tools(messages: int, tools: i
 )
 def test_an_effort_goes_to_the_nearest_word(effort: str, words: tuple[str, ...], word: str) -> None:
     assert nearest_word(effort, words, {}) == word
+
+
+DOCS = Path(__file__).parents[3] / "docs" / "dialects.md"
+
+
+def test_every_dialect_is_documented_and_nothing_is_said_to_be_live() -> None:
+    text = DOCS.read_text()
+    headings = {line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")}
+    assert headings == set(DIALECTS)
+    assert "No dialect here has met its live provider until a probe report" in text
+
+
+@pytest.mark.parametrize("dialect_id", sorted(DIALECTS))
+def test_refused_fields_and_told_translations_are_documented(dialect_id: str) -> None:
+    text = DOCS.read_text()
+    assert [rule.param for rule in dialect(dialect_id).priced if f"`{rule.param}" not in text] == []
+    assert [each.warning for each in dialect(dialect_id).translations if each.warning not in text] == []
