@@ -30,7 +30,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            left = cycle.cast("dict[str, Any]", cycle.scope).get(LEFT)
+            left = cast("dict[str, Any]", cycle.scope).get(LEFT)
             if left is not None:
                 left()
 

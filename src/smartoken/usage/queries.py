@@ -1,9 +1,52 @@
-"""The SQL of usage: calls by id and by page, sums by hour."""
+"""The SQL of usage: calls written in batches, read by id and by page.
 
+Writing is the one statement of the product whose cost shows in the cost of a call, so its text is built once for each
+size of batch and given to the driver as it is; through SQLAlchemy's compiler it was ten times as dear.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
 import sqlalchemy as sa
 
 from smartoken.store.schema import calls
 from smartoken.usage.records import COLUMNS, CallRecord
+
+_JSON = frozenset(("price_lines", "attempts"))
+_SIZES = (128, 32, 8, 2, 1)  # rows a statement; few sizes, so that every statement is soon prepared
+
+
+@lru_cache(maxsize=2 * len(_SIZES))
+def _insert_text(rows: int, mark: str) -> str:
+    columns = ", ".join(f'"{name}"' for name in COLUMNS)
+    row = f"({', '.join([mark] * len(COLUMNS))})"
+    values = ", ".join([row] * rows)
+    # Only names of our own columns and placeholders go into the text.
+    return f"INSERT INTO calls ({columns}) VALUES {values} ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+
+
+def _values(record: CallRecord) -> list[Any]:
+    return [
+        orjson.dumps(getattr(record, name)).decode() if name in _JSON else getattr(record, name) for name in COLUMNS
+    ]
+
+
+def insert_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]:
+    """Store the records that are not stored yet; returns the ids of those that were new."""
+    mark = "?" if conn.dialect.name == "sqlite" else "%s"
+    new: set[str] = set()
+    start = 0
+    for size in _SIZES:
+        while len(records) - start >= size:
+            values: list[Any] = []
+            for record in records[start : start + size]:
+                values += _values(record)
+            found = conn.exec_driver_sql(_insert_text(size, mark), tuple(values))
+            new.update(found.scalars())
+            start += size
+    return new
 
 
 def call_by_id(conn: sa.Connection, account_id: str | None, call_id: str) -> CallRecord | None:
