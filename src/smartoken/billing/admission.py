@@ -1,0 +1,402 @@
+"""Whether a call may start: its bound taken from leases in memory, all or nothing. Pure; ``LeaseBook`` keeps state.
+
+A *row* is anything with a limit: a fund (what was paid in) or a budget's window (what may be spent). A *lease* is the
+part of a row's free money that this worker owns; the store keeps ``used + sum of leases <= limit`` whenever it grants
+one. A call needs its whole bound from the lease of each of its windows, and once more from its funds together, in
+burn order. ``carve`` decides that and changes nothing; ``LeaseBook`` applies it. There is no way past it: no trusted
+caller and no small call.
+
+When something is short, the worker asks the store to extend the leases named, once, and tries again. If that fails,
+``verdict`` tells a limit that is spent (402) from money that only waits in calls under way (429).
+
+Amounts are nano-USD. A lease goes to the store as an absolute amount, so a repeated flush is harmless; hence a worker
+runs one transaction over leases at a time.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class HoldClosedError(RuntimeError):
+    """The hold was settled before; a call settles once."""
+
+
+class Open(Protocol):
+    """What ``carve`` asks of a lease."""
+
+    @property
+    def row(self) -> str:
+        """The row's id."""
+
+    @property
+    def free(self) -> int:
+        """What this worker owns of the row and no call holds."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the row admits nothing at all, free calls included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """A row as the store has it; ``held`` is the sum of all workers' leases."""
+
+    row: str
+    limit: int
+    used: int
+    held: int
+
+    @property
+    def free(self) -> int:
+        """What could still be leased."""
+        return max(0, self.limit - self.used - self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class Carved:
+    """The bound fits: what each fund would hold, in burn order, as ``(place among the funds, amount)``."""
+
+    shares: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """The bound does not fit the leases: what each short row lacks, and what the funds lack together."""
+
+    windows: tuple[tuple[str, int], ...]
+    funds: int
+
+
+def carve(bound: int, windows: Sequence[Open], funds: Sequence[Open]) -> Carved | Short:
+    """Take a bound from each window's lease and from the funds together, or say what is short; nothing changes."""
+    short = False
+    for each in windows:
+        if each.free < bound or each.blocked:
+            short = True
+            break
+    shares: list[tuple[int, int]] = []
+    rest = bound
+    for place, fund in enumerate(funds):
+        free = fund.free
+        if free >= rest:
+            shares.append((place, rest))
+            rest = 0
+            break
+        if free > 0:
+            shares.append((place, free))
+            rest -= free
+    if short or rest or not funds:
+        lacking = ((each.row, bound - each.free) for each in windows if each.free < bound or each.blocked)
+        return Short(tuple(lacking), rest)
+    return Carved(tuple(shares))
+
+
+class Refusal(StrEnum):
+    """Why a call does not start."""
+
+    SPENT = "spent"  # nothing is left of a budget
+    TOO_LARGE = "too_large"  # something is left of a budget, less than the call could cost
+    BALANCE = "balance"  # the funds together cannot pay for the call
+    HELD = "held"  # the money is there, in calls under way
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The refusal, the row behind it (None: the funds together) and that row's figures, held by others included."""
+
+    refusal: Refusal
+    row: str | None
+    limit: int
+    used: int
+    held: int
+
+    @property
+    def permanent(self) -> bool:
+        """Whether waiting for calls under way would not help: 402 rather than 429."""
+        return self.refusal is not Refusal.HELD
+
+
+def verdict(bound: int, windows: Sequence[RowFacts], funds: Sequence[RowFacts]) -> Verdict | None:
+    """Judge a bound by the rows' own figures; ``held`` of each row is what other calls hold. None: it fits.
+
+    A permanent refusal goes before a passing one, a window's before the funds'.
+    """
+    for each in windows:
+        left = each.limit - each.used
+        if each.limit <= 0 or left < bound:
+            refusal = Refusal.SPENT if left <= 0 else Refusal.TOO_LARGE
+            return Verdict(refusal, each.row, each.limit, each.used, each.held)
+    limit = sum(each.limit for each in funds)
+    used = sum(each.used for each in funds)
+    held = sum(each.held for each in funds)
+    paying = sum(max(0, each.limit - each.used) for each in funds)
+    if not funds or paying < bound:
+        return Verdict(Refusal.BALANCE, None, limit, used, held)
+    for each in windows:
+        if each.free < bound:
+            return Verdict(Refusal.HELD, each.row, each.limit, each.used, each.held)
+    if sum(each.free for each in funds) < bound:
+        return Verdict(Refusal.HELD, None, limit, used, held)
+    return None
+
+
+def extension(free: int, need: int, spend_per_s: int, workers: int) -> int:
+    """Return how much of a row's free money to lease, at least the need; 0 when the need is not there.
+
+    A single worker takes all. One of several takes a second of its spend, at most half of its even share, and exactly
+    the need once money is scarce, so that what is free stays within reach of all.
+    """
+    if need > free or free <= 0:
+        return 0
+    if workers <= 1:
+        return free
+    if free < 2 * workers * need:
+        return need
+    return max(need, min(spend_per_s, free // (2 * workers)))
+
+
+class Lease:
+    """This worker's part of one row. ``amount`` is owned, ``in_calls`` of it is held by calls under way.
+
+    ``spent`` was charged and waits for a flush; it has left ``amount`` already.
+    """
+
+    __slots__ = ("amount", "blocked", "in_calls", "limit", "others", "row", "spent", "touched_ms", "used")
+
+    def __init__(self, row: str) -> None:
+        self.row = row
+        self.amount = 0
+        self.in_calls = 0
+        self.spent = 0
+        self.blocked = False
+        self.limit = 0
+        self.used = 0  # as the store has it; ours that waits for a flush is in ``spent``
+        self.others = 0  # leases of other workers
+        self.touched_ms = 0
+
+    @property
+    def free(self) -> int:
+        """What no call holds."""
+        return self.amount - self.in_calls
+
+    def facts(self) -> RowFacts:
+        """Return the row's figures with our own charges in, and as held what calls hold here and others lease."""
+        return RowFacts(self.row, self.limit, self.used + self.spent, self.in_calls + self.others)
+
+
+class Hold:
+    """What one call holds: its amount in each window, and its shares of the funds in burn order."""
+
+    __slots__ = ("funds", "nano", "open", "shares", "windows")
+
+    def __init__(
+        self, windows: tuple[Lease, ...], funds: tuple[Lease, ...], nano: int, shares: list[list[int]]
+    ) -> None:
+        self.windows = windows
+        self.funds = funds
+        self.nano = nano
+        self.shares = shares  # [place among the funds, amount], in burn order
+        self.open = True
+
+    def lines(self) -> tuple[tuple[str, int], ...]:
+        """Return ``(row, amount)`` of each fund."""
+        return tuple((self.funds[place].row, amount) for place, amount in self.shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a call paid: ``(row, amount)`` by fund, the same total in each window, and what went past its hold."""
+
+    lines: tuple[tuple[str, int], ...]
+    windows: tuple[str, ...]
+    paid: int
+    overrun: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """A lease as a flush writes it: ``amount`` and ``in_calls`` are absolute, ``spent`` is to be added to used."""
+
+    row: str
+    amount: int
+    in_calls: int
+    spent: int
+
+
+class LeaseBook:
+    """All leases of one worker. Not safe between threads: one event loop owns it."""
+
+    __slots__ = ("_dirty", "_leases")
+
+    def __init__(self) -> None:
+        self._leases: dict[str, Lease] = {}
+        self._dirty: set[str] = set()
+
+    def lease(self, row: str) -> Lease:
+        """Return the lease of a row, an empty one if there was none; calls keep it while they run."""
+        found = self._leases.get(row)
+        if found is None:
+            found = self._leases[row] = Lease(row)
+        return found
+
+    def leases(self, rows: Iterable[str]) -> tuple[Lease, ...]:
+        """Return the leases of several rows, in their order."""
+        return tuple(map(self.lease, rows))
+
+    def observe(self, facts: RowFacts) -> None:
+        """Take over a row's figures from the store, where ``held`` includes this worker's lease as last stored.
+
+        When the limit was lowered below what is used and held, what no call holds goes back at the next flush.
+        """
+        lease = self.lease(facts.row)
+        stored = lease.amount + lease.spent
+        lease.limit, lease.used, lease.others = facts.limit, facts.used, max(0, facts.held - stored)
+        lease.blocked = facts.limit <= 0
+        excess = min(facts.used + facts.held - facts.limit, lease.free)
+        if excess > 0:
+            lease.amount -= excess
+            self._dirty.add(lease.row)
+
+    def granted(self, facts: RowFacts, amount: int) -> None:
+        """Add to a lease what the store granted; ``facts`` are the row's figures after the grant."""
+        self.lease(facts.row).amount += amount
+        self.observe(facts)
+
+    def admit(self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int) -> Hold | Short:
+        """Hold a bound for a call, or say what is short and hold nothing."""
+        found = carve(bound, windows, funds)
+        if isinstance(found, Short):
+            return found
+        dirty = self._dirty
+        for lease in windows:
+            lease.in_calls += bound
+            lease.touched_ms = now_ms
+            dirty.add(lease.row)
+        shares = []
+        for place, amount in found.shares:
+            lease = funds[place]
+            lease.in_calls += amount
+            lease.touched_ms = now_ms
+            dirty.add(lease.row)
+            shares.append([place, amount])
+        return Hold(windows, funds, bound, shares)
+
+    def extend(self, hold: Hold, more: int, now_ms: int) -> Short | None:
+        """Hold more for a call under way; None when it is held, else what is short, and nothing changed.
+
+        Raises:
+            HoldClosedError: the call was settled.
+
+        """
+        if not hold.open:
+            raise HoldClosedError("a settled call holds nothing more")
+        added = self.admit(more, hold.windows, hold.funds, now_ms)
+        if isinstance(added, Short):
+            return added
+        hold.nano += more
+        for place, amount in added.shares:
+            known = next((each for each in hold.shares if each[0] == place), None)
+            if known is None:
+                hold.shares.append([place, amount])
+            else:
+                known[1] += amount
+        hold.shares.sort()
+        return None
+
+    def settle(self, hold: Hold, charge: int) -> Settled:
+        """End a call: its funds pay in burn order up to its hold, everything else is free again.
+
+        Raises:
+            HoldClosedError: it was settled or released before.
+            ValueError: the charge is negative.
+
+        """
+        if not hold.open:
+            raise HoldClosedError("a call settles once")
+        if charge < 0:
+            raise ValueError(f"a charge is never negative, got {charge}")
+        hold.open = False
+        rest = paid = min(charge, hold.nano)
+        lines: list[tuple[str, int]] = []
+        for place, amount in hold.shares:
+            share = min(rest, amount)
+            self._leave(hold.funds[place], amount, share)
+            if share:
+                lines.append((hold.funds[place].row, share))
+                rest -= share
+        for lease in hold.windows:
+            self._leave(lease, hold.nano, paid)
+        return Settled(tuple(lines), tuple(each.row for each in hold.windows), paid, charge - paid)
+
+    def _leave(self, lease: Lease, held: int, paid: int) -> None:
+        lease.in_calls -= held
+        lease.amount -= paid
+        lease.spent += paid
+        self._dirty.add(lease.row)
+
+    def release(self, hold: Hold) -> None:
+        """Free what a call still holds; nothing happens when it was settled. Belongs into every ``finally``."""
+        if hold.open:
+            self.settle(hold, 0)
+
+    def asks(self, short: Short, funds: Sequence[Lease]) -> tuple[tuple[str, int], ...]:
+        """Return what to ask the store for: ``(row, amount)`` by row id; the funds' lack from those that have money."""
+        wanted = dict(short.windows)
+        rest = short.funds
+        for fund in funds:
+            if not rest:
+                break
+            there = fund.facts()
+            share = min(rest, max(0, there.free - fund.free))
+            if share:
+                wanted[fund.row] = share
+                rest -= share
+        return tuple(sorted((row, amount) for row, amount in wanted.items() if amount > 0))
+
+    def verdict(self, bound: int, windows: Sequence[Lease], funds: Sequence[Lease]) -> Verdict | None:
+        """Judge a bound by the figures last seen; None when it would fit by them and another try may succeed."""
+        return verdict(bound, [each.facts() for each in windows], [each.facts() for each in funds])
+
+    def flush(self) -> tuple[LeaseState, ...]:
+        """Return every lease that changed, in the order of row ids; call ``flushed`` once they are stored."""
+        rows = sorted(self._dirty)
+        return tuple(
+            LeaseState(lease.row, lease.amount, lease.in_calls, lease.spent) for lease in map(self.lease, rows)
+        )
+
+    def flushed(self, states: Sequence[LeaseState]) -> None:
+        """Note that a flush was committed; what changed since stays for the next one."""
+        for each in states:
+            lease = self.lease(each.row)
+            lease.spent -= each.spent
+            lease.used += each.spent
+            if (lease.amount, lease.in_calls, lease.spent) == (each.amount, each.in_calls, 0):
+                self._dirty.discard(each.row)
+
+    def give_back(self, row: str, keep: int = 0) -> int:
+        """Return what no call holds, beyond ``keep``, to the row at the next flush; returns how much."""
+        lease = self.lease(row)
+        amount = max(0, lease.free - keep)
+        if amount:
+            lease.amount -= amount
+            self._dirty.add(row)
+        return amount
+
+    def idle(self, now_ms: int, after_ms: int = 5_000) -> tuple[str, ...]:
+        """Return the rows of which something is free and that no call touched for a while."""
+        return tuple(
+            sorted(each.row for each in self._leases.values() if each.free > 0 and now_ms - each.touched_ms >= after_ms)
+        )
+
+    def forget(self) -> int:
+        """Drop leases that are empty and stored, such as those of windows that ended; returns how many."""
+        gone = [
+            row
+            for row, each in self._leases.items()
+            if not (each.amount or each.in_calls or each.spent or row in self._dirty)
+        ]
+        for row in gone:
+            del self._leases[row]
+        return len(gone)
