@@ -35,6 +35,8 @@ from smartoken.store.database import StoreBusyError, is_sqlite
 RUN_FILE = "run.json"
 _PORTS_TRIED = 100
 _USAGE = 2
+# A call makes some hundred objects and hardly a cycle: the default of 700 collects several times within each call.
+_GC_THRESHOLDS = (50_000, 20, 50)
 Say = Callable[[str], None]
 
 
@@ -204,6 +206,7 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
         application.attach(GatewayApp(worker.gateway))
         gc.collect()
         gc.freeze()  # what was made at the start is never garbage; later collections pass it over
+        gc.set_threshold(*_GC_THRESHOLDS)
         with run_file(settings, f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"):  # noqa: S104
             await server.serve(sockets=[sock])
 

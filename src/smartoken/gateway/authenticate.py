@@ -1,4 +1,4 @@
-"""Step 1: who is calling. A checksum first, then one look-up in memory; nothing here waits on a database twice.
+"""Step 1: who is calling. One look-up in memory; a text whose checksum is wrong never goes further.
 
 Fails closed: whatever is not a known, live key is refused. A revocation is seen as soon as the directory is reloaded,
 at the latest two seconds after it happened.
@@ -16,7 +16,7 @@ from smartoken.errors import (
     KeyRevokedError,
 )
 from smartoken.identity.facts import Caller
-from smartoken.identity.keys import digest, well_formed
+from smartoken.identity.keys import LENGTH, digest, well_formed
 from smartoken.operations.directory import Directory
 
 NEGATIVE_S = 1.0
@@ -73,6 +73,11 @@ def _address_allowed(networks: tuple[object, ...], ip: str | None) -> bool:
     return any(address in network for network in networks)  # type: ignore[operator] # IPv4Network | IPv6Network
 
 
+def malformed() -> InvalidApiKeyError:
+    """Return the error for a text that is no key of any gateway."""
+    return InvalidApiKeyError("The API key is malformed; a key of this gateway starts with `sk-st-`.")
+
+
 class Authenticator:
     """Finds the caller behind a key in the current directory."""
 
@@ -90,11 +95,13 @@ class Authenticator:
             AccessError: of the kind that says why not.
 
         """
-        if not well_formed(key):
-            raise InvalidApiKeyError("The API key is malformed; a key of this gateway starts with `sk-st-`.")
+        if len(key) != LENGTH:
+            raise malformed()
         found = digest(self._pepper, key)
         entry = directory.keys.get(found)
         if entry is None:
+            if not well_formed(key):  # garbage never reaches the database
+                raise malformed()
             until = self._negative.get(found)
             if until is None or until <= now[1]:
                 if len(self._negative) >= _MAX_NEGATIVE:

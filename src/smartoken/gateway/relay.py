@@ -7,10 +7,8 @@ upstream call is cancelled, or read to its end, as the offer's policy says; eith
 
 from dataclasses import dataclass, field
 
-import orjson
-
 from smartoken.clock import Clock
-from smartoken.errors import FailureClass, InvalidRequestError
+from smartoken.errors import InvalidRequestError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content, told_to_client
 from smartoken.gateway.meter import Meter
@@ -18,7 +16,7 @@ from smartoken.gateway.plan import with_body
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.stream import END_OF_FINISH, AnswerStream
 from smartoken.gateway.upstreams import Upstreams
-from smartoken.providers.answers import read_answer
+from smartoken.providers.answers import read_answer_bytes
 from smartoken.providers.failures import Failure, classify
 from smartoken.providers.registry import dialect
 from smartoken.providers.streams import StreamReader
@@ -168,12 +166,7 @@ class Relay:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
         raw = await response.read(MAX_ANSWER_BYTES)
-        try:
-            payload = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            failure = Failure(FailureClass.BAD_ANSWER, "The answer is not valid JSON.", None, _OK, None, None)
-            raise AttemptFailedError(failure) from None
-        answer = read_answer(dialect(target.offer.provider.dialect), payload)
+        answer = read_answer_bytes(dialect(target.offer.provider.dialect), raw)
         if answer.failure is not None:
             raise AttemptFailedError(answer.failure)
         meter = relayed.meter

@@ -8,9 +8,9 @@ the same records, and inserting a record twice has no effect.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 
-from smartoken.billing.prices import Charge, charge, rates
+from smartoken.billing.prices import Charge, Tariff, tariff
 from smartoken.catalog.offers import Price
 from smartoken.clock import Clock
 from smartoken.gateway.call import Call, EndReason, Outcome, Plan
@@ -22,20 +22,35 @@ FREE = Charge(0, ())
 _FREE_ENDS = frozenset({EndReason.UPSTREAM_ERROR, EndReason.REFUSED, EndReason.OUR_FAULT, EndReason.ZERO_OUTPUT})
 _log = logging.getLogger(__name__)
 HolidayCheck = Callable[[str, date], bool]
+_MAX_TARIFFS = 4_096
 
 
-def price_usage(price: Price, usage: TokenUsage, call: Call, *, thinking: bool, is_holiday: HolidayCheck) -> Charge:
-    """Return the charge for a usage under a price at the call's own time."""
-    found = rates(
-        price, prompt=usage.prompt, output=usage.completion, thinking=thinking, at=call.now, is_holiday=is_holiday
-    )
-    return charge(found, usage)
+class Tariffs:
+    """Prices as they stand at an instant; those that no hour and no date changes are worked out once."""
+
+    __slots__ = ("_fixed", "_is_holiday")
+
+    def __init__(self, is_holiday: HolidayCheck) -> None:
+        self._is_holiday = is_holiday
+        self._fixed: dict[int, tuple[Price, Tariff]] = {}  # by identity; the price is kept, so its id stays its own
+
+    def at(self, price: Price, instant: datetime) -> Tariff:
+        """Return the tariff of a price at an instant."""
+        found = self._fixed.get(id(price))
+        if found is not None:
+            return found[1]
+        made = tariff(price, instant, self._is_holiday)
+        if price.time_of_day is None and price.promotion is None:
+            if len(self._fixed) >= _MAX_TARIFFS:
+                self._fixed.clear()
+            self._fixed[id(price)] = (price, made)
+        return made
 
 
 class Settler:
     """Prices outcomes and keeps the records until they are stored."""
 
-    __slots__ = ("_clock", "_flushing", "_is_holiday", "_recent", "_store", "_waiting", "_wake", "lost")
+    __slots__ = ("_clock", "_flushing", "_store", "_tariffs", "_waiting")
 
     def __init__(
         self,
@@ -44,11 +59,10 @@ class Settler:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._is_holiday = is_holiday
+        self._tariffs = Tariffs(is_holiday)
         self._clock = clock
         self._waiting: list[CallRecord] = []
         self._flushing: list[CallRecord] = []
-        self._wake = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -61,10 +75,10 @@ class Settler:
         usage = outcome.usage
         target = outcome.target
         if plan is not None and usage is not None and outcome.end not in _FREE_ENDS and plan.model.price is not None:
-            sell = price_usage(plan.model.price, usage, call, thinking=outcome.thinking, is_holiday=self._is_holiday)
+            sell = self._tariffs.at(plan.model.price, call.now).charge(usage, thinking=outcome.thinking)
         cost_price = target.offer.cost if target is not None else None
         if usage is not None and cost_price is not None:
-            cost = price_usage(cost_price, usage, call, thinking=outcome.thinking, is_holiday=self._is_holiday)
+            cost = self._tariffs.at(cost_price, call.now).charge(usage, thinking=outcome.thinking)
         record = self._record(call, plan, outcome, sell, cost if cost_price is not None else None)
         self._waiting.append(record)
         return record

@@ -5,6 +5,7 @@ nothing is held but the end: the usage chunk and ``[DONE]`` wait for settlement.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from smartoken.errors import FailureClass, UpstreamCutError, UpstreamTimeoutError
@@ -41,6 +42,7 @@ def announce(reply: Reply, outcome: Outcome) -> None:
         reply.headers.append((b"x-smartoken-warning", printable("; ".join(target.warnings))))
 
 
+@lru_cache(maxsize=1024)
 def printable(text: str) -> bytes:
     """Return text as a header value: visible ASCII only, bounded, so that no upstream can inject a header."""
     return "".join(each if " " <= each <= "~" else "?" for each in text[:200]).encode()

@@ -1,8 +1,8 @@
 """Turn the bytes of a request body into a JSON object that is safe to walk. Pure.
 
 Promises: what comes back is a ``dict`` of at most 64 levels and 200,000 nodes, valid UTF-8, without NaN or Infinity
-(orjson refuses both, and numbers beyond the range of a double), and without a second ``model`` or output limit hiding behind the first. Everything else raises ``InvalidRequestError``
-that says what is wrong.
+(orjson refuses both, and numbers beyond the range of a double), and without a second ``model`` or output limit hiding
+behind the first. Everything else raises ``InvalidRequestError`` that says what is wrong.
 """
 
 import json
