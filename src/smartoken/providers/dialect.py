@@ -208,6 +208,12 @@ PRICED: tuple[Rule, ...] = (
     Rule("audio", Action.REFUSE, _PAID, "https://platform.openai.com/docs/api-reference/chat"),
 )
 
+# Texts of servers that say it with 400 and a code that says nothing.
+NO_SUCH_MODEL = ErrorRule(
+    FailureClass.KEY_LACKS_MODEL,
+    status=(400,),
+    words=("model not exist", "model does not exist", "unknown model", "not supported model"),
+)
 OPENAI_ERRORS: tuple[ErrorRule, ...] = (
     ErrorRule(FailureClass.KEY_BROKE, codes=("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")),
     ErrorRule(FailureClass.KEY_INVALID, codes=("invalid_api_key", "incorrect_api_key*", "invalid_authentication*")),
@@ -221,7 +227,7 @@ OPENAI_ERRORS: tuple[ErrorRule, ...] = (
     ),
     ErrorRule(FailureClass.RAMP_TOO_FAST, codes=("slow_down",)),
     ErrorRule(FailureClass.KEY_LACKS_MODEL, status=(404,), words=("model",)),
-    ErrorRule(FailureClass.KEY_LACKS_MODEL, status=(400,), words=("model not exist", "model does not exist")),
+    NO_SUCH_MODEL,
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from smartoken.errors import FailureClass
 from smartoken.providers.dialect import (
     CUMULATIVE_TEXT,
+    NO_SUCH_MODEL,
     OPENAI_ERRORS,
     REASONING_DETAILS,
     REASONING_TAGS,
@@ -51,6 +52,7 @@ MINIMAX = replace(
         ErrorRule(FailureClass.PROVIDER_CAPACITY, codes=("1000", "1001", "1013", "1024", "1033")),
         ErrorRule(FailureClass.REFUSAL, codes=("1026", "1027")),
         ErrorRule(FailureClass.CONTEXT_LENGTH, codes=("1039",)),
+        NO_SUCH_MODEL,
         ErrorRule(FailureClass.REQUEST_FAULT, codes=("2013",)),
         ErrorRule(FailureClass.KEY_INVALID, codes=("authorized_error",)),
         *OPENAI_ERRORS,

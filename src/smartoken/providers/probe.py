@@ -19,11 +19,11 @@ from smartoken.providers.failures import classify
 from smartoken.providers.requests import fits, upstream_body
 from smartoken.providers.sse import SseParser
 from smartoken.providers.streams import StreamReader
-from smartoken.providers.usage import read_usage
+from smartoken.providers.usage import find, read_usage
 
 MAX_CALLS = 25
 _OK = 200
-_SHORT, _LONG = 16, 512
+_SHORT, _LONG = 8, 512
 _ASK = [{"role": "user", "content": "Reply with the single word: ready"}]
 _SUM = [{"role": "user", "content": "What is 17 + 25? Think first, then give the number only."}]
 _TOOL = {
@@ -188,15 +188,28 @@ def _usage_path(dialect: Dialect, seen: Seen) -> str:
     for payload in seen.raw:
         block = payload.get("usage")
         if isinstance(block, dict) and read_usage(dialect.usage, block) is not None:
-            found = [path for path in dialect.usage.cached if path.split(".")[0] in block]
+            found = [path for path in dialect.usage.cached if find(block, (path,)) is not None]
             return found[0] if found else "none of them"
     return "no usage"
+
+
+def _has_calls(payload: dict[str, Any]) -> bool:
+    return any((choice.get("delta") or {}).get("tool_calls") for choice in payload.get("choices") or ())
+
+
+def _finish_words(seen: Seen) -> set[str]:
+    """Return the finish reasons as the vendor wrote them."""
+    choices = [choice for each in seen.raw for choice in each.get("choices") or ()]
+    return {str(each["finish_reason"]) for each in choices if each.get("finish_reason")}
 
 
 # name -> (words for "expected", check). Each check returns whether the claim holds; None where the call cannot tell.
 Check = Callable[[Dialect, Seen, Any], bool | None]
 CHECKS: Mapping[str, tuple[str, Check]] = {
-    "answers": ("200 with text, a finish reason and usage", lambda _d, s, _v: bool(s.text and s.finish and s.usage)),
+    "answers": (
+        "200 with text, a finish reason that we know, and usage",
+        lambda d, s, _v: bool(s.text and s.finish and s.usage) and _finish_words(s) <= set(d.finish),
+    ),
     "usage_at": ("usage at {}", lambda _d, s, v: v in s.usage_places if s.done else False),
     "no_usage": ("no usage unless asked", lambda _d, s, _v: not s.usage_places if s.done else False),
     "counts_add_up": (
@@ -213,6 +226,7 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
         lambda _d, s, v: None if s.usage is None else s.done and s.usage.completion >= v,
     ),
     "accepted": ("200", lambda _d, s, _v: s.status == _OK and s.failure is None),
+    "thinking": ("200 with thinking", lambda _d, s, _v: s.done and bool(s.reasoning)),
     "no_reasoning": ("200 without thinking", lambda _d, s, _v: s.done and not s.reasoning and not s.raw_tags),
     "reasoning_field": ("thinking in reasoning_content", lambda _d, s, _v: s.raw_reasoning),
     "think_tags": ("thinking as <think> in content", lambda _d, s, _v: s.raw_tags and bool(s.reasoning)),
@@ -220,7 +234,19 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
         "one whole tool call, finish tool_calls",
         lambda _d, s, _v: s.calls >= 1 and s.finish == "tool_calls",
     ),
+    "tool_streamed": (
+        "one whole tool call in several pieces",
+        lambda _d, s, _v: s.calls >= 1 and sum(_has_calls(each) for each in s.raw) > 1,
+    ),
     "refused": ("refused with {}", lambda _d, s, v: s.failure is not None and s.failure.value == v),
+    "thinks_on": (
+        "refused, or thinking all the same",
+        lambda _d, s, _v: s.failure is FailureClass.REQUEST_FAULT or bool(s.reasoning),
+    ),
+    "one_choice": (
+        "refused, or one choice all the same",
+        lambda _d, s, _v: s.failure is FailureClass.REQUEST_FAULT or [len(p.get("choices", ())) for p in s.raw] == [1],
+    ),
     "json": ("200 with a JSON object as text", lambda _d, s, _v: s.done and s.text.strip().startswith("{")),
 }
 
@@ -235,6 +261,24 @@ def _explain(seen: Seen) -> str:
     return f"{seen.status}, finish {seen.finish}, {counts}, usage at {places}, {seen.calls} tool calls"[:200]
 
 
+_UNLUCKY = frozenset(
+    {
+        FailureClass.KEY_BROKE,
+        FailureClass.OWN_RATE_LIMIT,
+        FailureClass.PROVIDER_CAPACITY,
+        FailureClass.RAMP_TOO_FAST,
+        FailureClass.WINDOW_USED_UP,
+    }
+)
+
+
+def _could_not_tell(call: ProbeCall, seen: Seen) -> bool:
+    """Say whether the call failed for a reason that has nothing to do with its claim."""
+    if call.expect == "refused" and seen.status == 500:  # noqa: PLR2004 - "internal error" is an answer to a wrong model
+        return False
+    return seen.failure in _UNLUCKY or (seen.failure is FailureClass.KEY_INVALID and not call.wrong_key)
+
+
 def judge(
     dialect: Dialect, call: ProbeCall, status: int, raw: bytes, headers: Mapping[str, str] | None = None
 ) -> ClaimResult:
@@ -242,13 +286,7 @@ def judge(
     seen = see(dialect, call, status, headers or {}, raw)
     words, check = CHECKS[call.expect]
     expected = words.format(", ".join(call.value) if isinstance(call.value, tuple) else call.value)
-    unlucky = (
-        FailureClass.OWN_RATE_LIMIT,
-        FailureClass.PROVIDER_CAPACITY,
-        FailureClass.KEY_BROKE,
-        FailureClass.RAMP_TOO_FAST,
-    )
-    if seen.failure in unlucky or (seen.failure is FailureClass.KEY_INVALID and not call.wrong_key):
+    if _could_not_tell(call, seen):
         return ClaimResult(call.claim, expected, _explain(seen), None)
     return ClaimResult(call.claim, expected, _explain(seen), check(dialect, seen, call.value))
 
@@ -304,23 +342,28 @@ def _limit_calls(calls: _Calls, dialect: Dialect, model: Model) -> None:
 def _thinking_calls(calls: _Calls, dialect: Dialect, model: Model) -> None:
     if not model.reasoning.supported or not dialect.switch.translated:
         return
+    if model.reasoning.default_on is not None:
+        word = "thinks" if model.reasoning.default_on else "does not think"
+        expect = "thinking" if model.reasoning.default_on else "no_reasoning"
+        calls.add(
+            "thinking_default", f"this model {word} unless told otherwise", {"messages": _SUM}, expect, limit=_LONG
+        )
     if model.reasoning.can_disable is not False and dialect.switch.name is not None:
         off = {"messages": _SUM, "enable_thinking": False}
         calls.add("thinking_off", "thinking can be switched off", off, "no_reasoning", limit=_LONG)
         on = {"messages": _SUM, "enable_thinking": True}
         calls.add("thinking_on", "thinking comes in reasoning_content", on, "reasoning_field", limit=_LONG)
     elif model.reasoning.can_disable is False and dialect.switch.name == "thinking":
-        claim = "this model refuses to stop thinking"
-        calls.add_raw("thinking_forced", claim, {"thinking": {"type": dialect.switch.off}}, "refused", "request_fault")
-    for word in (model.reasoning.efforts[:1] + model.reasoning.efforts[-1:]) if dialect.switch.effort_field else ():
+        claim = "this model cannot stop thinking"
+        extra = {"messages": _SUM, "thinking": {"type": dialect.switch.off}, dialect.limits[0].name: _LONG}
+        calls.add_raw("thinking_forced", claim, extra, "thinks_on")
+    words = [each for each in model.reasoning.efforts if each != "none"] if dialect.switch.effort_field else []
+    for word in dict.fromkeys(words[:1] + words[-1:]):
         asked = {"messages": _SUM, "reasoning_effort": word}
-        calls.add(f"effort_{word}", f"the effort word {word} is taken", asked, "accepted", limit=_LONG)
+        calls.add(f"effort_{word}", f"the effort {word} is taken and thinks", asked, "reasoning_field", limit=_LONG)
     if THINK_TAGS in dialect.repairs:
-        body = {"reasoning_split": False}
-        calls.add_raw("think_tags", "without reasoning_split thinking is put into content", body, "think_tags")
-        last = calls.made.pop()
-        longer = {**last.body, dialect.limits[0].name: _LONG, "messages": _SUM}
-        calls.made.append(ProbeCall(last.name, last.claim, longer, last.expect))
+        extra = {"reasoning_split": False, "messages": _SUM, dialect.limits[0].name: _LONG}
+        calls.add_raw("think_tags", "without reasoning_split thinking is put into content", extra, "think_tags")
 
 
 def _tool_calls(calls: _Calls, dialect: Dialect, model: Model) -> None:
@@ -328,7 +371,11 @@ def _tool_calls(calls: _Calls, dialect: Dialect, model: Model) -> None:
         return
     asked = {"messages": _WEATHER, "tools": [_TOOL]}
     calls.add("tool", "a tool call comes whole", asked, "tool_call", limit=_LONG)
-    calls.add("tool_stream", "a streamed tool call comes whole", {**asked, "stream": True}, "tool_call", limit=_LONG)
+    streams = {**asked, "stream": True}
+    if any(each.streamed_tools_only for each in dialect.always):
+        calls.add("tool_stream", "tool arguments are streamed when asked", streams, "tool_streamed", limit=_LONG)
+    else:
+        calls.add("tool_stream", "a streamed tool call comes whole", streams, "tool_call", limit=_LONG)
     turn = {"messages": _TURN, "tools": [_TOOL]}
     if not dialect.replays_reasoning:
         calls.add("tool_turn", "a tool turn without reasoning_content is taken", turn, "accepted", limit=_LONG)
@@ -358,7 +405,8 @@ def _rule_calls(calls: _Calls, dialect: Dialect, offer: Offer) -> None:
             extra = {rule.param: _BREAKING[rule.param]}
             if rule.param == "tool_choice":
                 extra |= {"tools": [_TOOL]}
-            calls.add_raw(f"rule_{rule.param}", f"{rule.param}: {rule.why}", extra, "refused", "request_fault")
+            expect = "one_choice" if rule.param == "n" else "refused"
+            calls.add_raw(f"rule_{rule.param}", f"{rule.param}: {rule.why}", extra, expect, "request_fault")
 
 
 def probe_calls(dialect: Dialect, model: Model, offer: Offer) -> tuple[ProbeCall, ...]:

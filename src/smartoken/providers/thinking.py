@@ -185,7 +185,9 @@ def _turn_on(dialect: Dialect, model: Model, out: dict[str, Any], sent: Any, wis
             warnings.append(f"reasoning_effort-sent-as-{word}")
     elif wish.effort is not None:
         warnings.append("reasoning_effort-only-switches" if switch.name else "reasoning_effort-ignored")
-    needs_switch = not said_by_effort_alone or not words or model.reasoning.default_on is False
+    # At an aggregator the default is the host's, not the model's: its own switch is set along with the effort.
+    hosted = switch.name == "enable_thinking" and "none" not in words
+    needs_switch = not said_by_effort_alone or not words or hosted or model.reasoning.default_on is False
     if wish.on and needs_switch:
         _write_switch(switch, out, sent, wish)
         if wish.auto and switch.auto is None:

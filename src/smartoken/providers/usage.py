@@ -11,7 +11,7 @@ from smartoken.providers.dialect import UsageShape
 from smartoken.tokens import TokenUsage
 
 
-def _find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
+def find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
     """Return the first value found under one of the dotted paths; None when there is none."""
     for path in paths:
         value: Any = block
@@ -29,9 +29,9 @@ def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
     raw = {
         "prompt": block.get("prompt_tokens"),
         "completion": block.get("completion_tokens"),
-        "cached": _find(block, shape.cached),
-        "cache_write": _find(block, shape.cache_write),
-        "reasoning": _find(block, shape.reasoning),
+        "cached": find(block, shape.cached),
+        "cache_write": find(block, shape.cache_write),
+        "reasoning": find(block, shape.reasoning),
     }
     if raw["prompt"] is None and raw["completion"] is None:
         return None

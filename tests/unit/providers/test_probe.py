@@ -60,13 +60,15 @@ def vendor(dialect_id: str, call: ProbeCall, model: Model, wire: Wire) -> tuple[
     thinks = _thinks(dialect_id, body, model)
     if dialect_id == "minimax" and body.get("reasoning_split") is not False:
         wire = replace(wire, thinks_in_content=False)
+    if body.get("tool_stream"):
+        wire = replace(wire, lump=False)
     if body.get("stream"):
         return 200, sse(wire.payloads(thinks=thinks, calls=calls, asked=asked))
     answer = wire.answer(thinks=thinks, calls=calls)
     if call.name.startswith("limit_"):
         answer["choices"][0]["finish_reason"] = "length"
         answer["usage"] |= {
-            "completion_tokens": 16 if call.expect == "limit" else 90,
+            "completion_tokens": 8 if call.expect == "limit" else 90,
             "completion_tokens_details": None,
         }
     if body.get("response_format"):
@@ -131,7 +133,7 @@ def test_an_accepted_tool_turn_breaks_the_claim_that_it_is_refused() -> None:
 
 
 def test_a_limit_that_does_not_hold_breaks_the_claim() -> None:
-    raw = orjson.dumps(WIRES["deepseek"].answer(finish="length"))  # 25 tokens against a limit of 16
+    raw = orjson.dumps(WIRES["deepseek"].answer(finish="length"))  # 25 tokens against a limit of 8
     assert judge(dialect("deepseek"), _call("deepseek", "limit_max_tokens"), 200, raw).holds is False
 
 
