@@ -62,6 +62,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a target's body is to say: the call, the model, and the thinking that a retired name stood for."""
+
+    call: Call
+    model: ServedModel
+    thinking: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What will be tried, in order, and on which terms."""
 
@@ -69,6 +78,7 @@ class Plan:
     targets: tuple[Target, ...]
     warnings: tuple[str, ...]  # told in a header: retired name, alias
     limit: int | None  # output tokens that may be produced; None: the model's own maximum
+    thinking: bool | None = None  # what a retired name stood for, where the client switches nothing
 
 
 @dataclass(slots=True)

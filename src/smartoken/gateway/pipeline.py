@@ -40,7 +40,9 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
         call = _call(gateway, request, caller, call_id, asked)
-        plan = plan_call(call, gateway.directory.current, gateway.upstreams.pick_key)
+        plan = plan_call(call, gateway.directory.current, gateway.upstreams.pick_key, gateway.upstreams.prepared)
+        if plan.warnings:
+            reply.headers.append((b"x-smartoken-warning", printable("; ".join(plan.warnings))))
         admission = admit(call, gateway.counters)
     except SmartokenError as error:
         _note_refusal(gateway, call, plan, error)

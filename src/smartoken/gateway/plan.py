@@ -6,7 +6,6 @@ cannot take a parameter that the client sent is passed over; when none can, the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from smartoken.catalog.offers import DataPolicy
 from smartoken.errors import (
@@ -19,20 +18,20 @@ from smartoken.errors import (
     UpstreamFailedError,
     UpstreamUnavailableError,
 )
-from smartoken.gateway.call import Call, Plan, Target
+from smartoken.gateway.call import Call, Plan, Target, Wish
 from smartoken.identity.facts import Policy
 from smartoken.identity.scopes import allows
 from smartoken.operations.directory import Directory, ServedModel, ServedOffer
-from smartoken.providers.registry import dialect
-from smartoken.providers.requests import upstream_body
 from smartoken.providers.setup import UpstreamKey
 
 # Picks the key to use at an offer now, or says how many seconds to wait for one (None: until a person acts).
 KeyPicker = Callable[[ServedOffer], UpstreamKey | float | None]
+# Gives a target the body that its provider takes, or raises InvalidRequestError that names a parameter.
+Preparer = Callable[[Target, Wish], Target]
 
 
-def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, ...]]:
-    """Find the model that an id names, and what to tell the client about the name.
+def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, ...], bool | None]:
+    """Find the model that an id names, what to tell the client about the name, and the thinking it stood for.
 
     Raises:
         ModelNotFoundError: nothing has this id or alias.
@@ -41,7 +40,7 @@ def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, .
     name = asked.lower()
     model = directory.models.get(name)
     if model is not None:
-        return model, ()
+        return model, (), None
     alias = directory.aliases.get(name)
     if alias is not None:
         model = directory.models.get(alias.model.lower())
@@ -49,7 +48,7 @@ def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, .
             said = f"{asked} is served as {model.model.id}"
             if alias.kind == "retired":
                 said = f"{asked} was retired by its vendor; {model.model.id} answers instead"
-            return model, (said,)
+            return model, (said,), alias.retired.thinking if alias.retired is not None else None
     raise ModelNotFoundError(f"There is no model `{asked[:100]}` here.", param="model")
 
 
@@ -97,7 +96,7 @@ def _callable_offers(call: Call, model: ServedModel) -> list[ServedOffer]:
     return kept
 
 
-def plan_call(call: Call, directory: Directory, pick_key: KeyPicker) -> Plan:
+def plan_call(call: Call, directory: Directory, pick_key: KeyPicker, prepare: Preparer) -> Plan:
     """Decide the order of attempts.
 
     Raises:
@@ -105,7 +104,7 @@ def plan_call(call: Call, directory: Directory, pick_key: KeyPicker) -> Plan:
         ServiceError: the model is not configured or priced, or every key of it is parked.
 
     """
-    model, warnings = resolve(directory, call.request.model)
+    model, warnings, thinking = resolve(directory, call.request.model)
     offers = _callable_offers(call, model)
     targets: list[Target] = []
     refused: InvalidRequestError | None = None
@@ -118,33 +117,16 @@ def plan_call(call: Call, directory: Directory, pick_key: KeyPicker) -> Plan:
         target = Target(each, key, {})
         if not targets:
             try:
-                target = with_body(target, call, model)
+                target = prepare(target, Wish(call, model, thinking))
             except InvalidRequestError as error:
                 refused = refused or error
                 continue
         targets.append(target)
     if targets:
-        return Plan(model, tuple(targets), warnings, call.request.limit)
+        return Plan(model, tuple(targets), warnings, call.request.limit, thinking)
     if refused is not None:
         raise refused
     raise unavailable(model.model.id, waits)
-
-
-def with_body(target: Target, call: Call, model: ServedModel) -> Target:
-    """Return the target with the body that its provider takes.
-
-    Raises:
-        InvalidRequestError: the provider cannot do what a parameter asks.
-
-    """
-    outgoing = upstream_body(
-        dialect(target.offer.provider.dialect),
-        model.model,
-        target.offer.offer,
-        call.request.body,
-        limit=call.request.limit,
-    )
-    return replace(target, body=outgoing.body, warnings=outgoing.warnings)
 
 
 def unavailable(model_id: str, waits: Sequence[float | None]) -> UpstreamUnavailableError:

@@ -92,7 +92,7 @@ def list_models(directory: Directory, caller: Caller | None, *, whole_catalog: b
 
 def one_model(directory: Directory, caller: Caller | None, asked: str) -> dict[str, Any]:
     """Return one model by id or alias; raises ``ModelNotFoundError``."""
-    served, _ = resolve(directory, asked)
+    served, _, _ = resolve(directory, asked)
     if caller is not None and not allows(caller.key.models, served.model.id):
         raise ModelNotFoundError(f"There is no model `{asked[:100]}` for this key.", param="model")
     return shown_model(served, available=_available(served, caller))

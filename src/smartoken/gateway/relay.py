@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from smartoken.clock import Clock
 from smartoken.errors import InvalidRequestError
-from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target
+from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content, told_to_client
 from smartoken.gateway.meter import Meter
-from smartoken.gateway.plan import with_body
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.stream import END_OF_FINISH, AnswerStream
 from smartoken.gateway.upstreams import Upstreams
@@ -98,7 +97,7 @@ class Relay:
             target = planned
             if not target.body:
                 try:
-                    target = with_body(planned, call, plan.model)
+                    target = self._upstreams.prepared(planned, Wish(call, plan.model, plan.thinking))
                 except InvalidRequestError:
                     continue  # this provider cannot take a parameter that the first one could
             provider = target.offer.provider.id
@@ -154,7 +153,7 @@ class Relay:
             if call.request.stream:
                 await self._stream(call, target, reply, relayed)
             else:
-                await self._whole(target, relayed)
+                await self._whole(call, target, relayed)
         except UpstreamError as error:
             relayed.sent = relayed.sent or error.sent
             if not reply.gone:
@@ -162,7 +161,7 @@ class Relay:
             relayed.outcome.end, relayed.outcome.status = EndReason.CLIENT_LEFT, 499
             relayed.outcome.usage = relayed.meter.counted(target.body) if relayed.sent else None
 
-    async def _whole(self, target: Target, relayed: Relayed) -> None:
+    async def _whole(self, call: Call, target: Target, relayed: Relayed) -> None:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
         raw = await response.read(MAX_ANSWER_BYTES)
@@ -177,6 +176,7 @@ class Relay:
             finish = choice.get("finish_reason") or finish
         if not answer.has_content and finish == "stop" and not (answer.usage is not None and answer.usage.completion):
             raise no_content()
+        self._upstreams.remember(call, answer.tool_call_ids, answer.reasoning_text)
         outcome.model_served = answer.body.get("model")
         outcome.body = answer.body
         outcome.usage = meter.usage(target.body, target.offer.offer.context)
@@ -212,4 +212,5 @@ class Relay:
             if drain_until is not None:
                 self._draining -= 1
         await stream.finish()
+        self._upstreams.remember(call, reader.tool_call_ids, reader.reasoning_text)
         relayed.begun = stream.begun

@@ -4,30 +4,39 @@ One a worker. A provider's peer and a key's headers are made once and found agai
 is frozen and replaced whole when the directory is reloaded.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
 import orjson
 
 from smartoken.clock import Clock
-from smartoken.gateway.call import Target
+from smartoken.gateway.call import Call, Target, Wish
 from smartoken.operations.directory import ServedOffer
 from smartoken.providers.failures import Failure
+from smartoken.providers.reasoning import WARNING as LOST_WARNING
+from smartoken.providers.reasoning import ReasoningStore
 from smartoken.providers.registry import dialect
+from smartoken.providers.requests import demands_replay, upstream_body
 from smartoken.providers.setup import ProviderSetup, UpstreamKey
 from smartoken.providers.upstream import Peer, Upstream, UpstreamResponse
 from smartoken.routing.health import Health
 
 _MAX_REMEMBERED = 4_096
 USER_AGENT = "smartoken"
+_SWITCHES = ("thinking", "enable_thinking", "reasoning_effort", "thinking_budget")
 
 
 class Upstreams:
     """Sends targets to their providers and remembers how the keys fared."""
 
-    __slots__ = ("_client", "_clock", "_headers", "_peers", "health")
+    __slots__ = ("_client", "_clock", "_headers", "_peers", "_reasoning", "health")
 
     def __init__(self, client: Upstream, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self.health = Health()
+        self._reasoning = ReasoningStore()
         self._peers: dict[ProviderSetup, Peer] = {}
         self._headers: dict[tuple[str, UpstreamKey], list[tuple[str, str]]] = {}
 
@@ -78,6 +87,32 @@ class Upstreams:
             if shortest is None or wait < shortest:
                 shortest = wait
         return shortest
+
+    def prepared(self, target: Target, wish: Wish) -> Target:
+        """Return the target with the body that its provider takes, thinking put back where the vendor demands it.
+
+        Raises:
+            InvalidRequestError: the provider cannot do what a parameter asks.
+
+        """
+        spoken = dialect(target.offer.provider.dialect)
+        call, model = wish.call, wish.model.model
+        body: Mapping[str, Any] = call.request.body
+        lost = False
+        if wish.thinking is not None and not any(body.get(name) is not None for name in _SWITCHES):
+            body = {**body, "enable_thinking": wish.thinking}
+        if spoken.replays_reasoning and demands_replay(spoken, model, body):
+            account, now = call.caller.account.id, self._clock.monotonic()
+            messages, lost = self._reasoning.attach(account, body["messages"], now)
+            body = {**body, "messages": messages}
+        outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=call.request.limit)
+        warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
+        return replace(target, body=outgoing.body, warnings=warnings)
+
+    def remember(self, call: Call, tool_call_ids: Sequence[str], reasoning: str) -> None:
+        """Keep the thinking that led to tool calls, for the turn that will answer them."""
+        if tool_call_ids and reasoning:
+            self._reasoning.remember(call.caller.account.id, tool_call_ids, reasoning, self._clock.monotonic())
 
     def failed(self, target: Target, failure: Failure) -> None:
         """Let the key rest if the failure was about it."""

@@ -67,3 +67,7 @@ class Health:
         if self._rests:
             self._rests.pop(("", key), None)
             self._rests.pop((offer, key), None)
+
+    def forget(self) -> None:
+        """Let every key be tried again at once, as after an operator mended something."""
+        self._rests.clear()
