@@ -58,9 +58,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "".join(
-            each["text"] for each in content if isinstance(each, dict) and isinstance(each.get("text"), str)
-        )
+        return "".join(each["text"] for each in content if isinstance(each, dict) and isinstance(each.get("text"), str))
     return ""
 
 

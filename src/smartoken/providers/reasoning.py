@@ -108,11 +108,7 @@ class ReasoningStore:
         self.sweep(now)
         out, lost = list(messages), False
         for place, message in enumerate(messages):
-            if (
-                not isinstance(message, dict)
-                or message.get("role") != "assistant"
-                or message.get("reasoning_content")
-            ):
+            if not isinstance(message, dict) or message.get("role") != "assistant" or message.get("reasoning_content"):
                 continue
             calls = message.get("tool_calls")
             if not isinstance(calls, list) or not calls:
