@@ -63,6 +63,8 @@ def breach(policy: Policy, facts: DataPolicy) -> str | None:
 
 def compliant(offers: Sequence[ServedOffer], policies: Sequence[Policy]) -> tuple[list[ServedOffer], list[str]]:
     """Split offers into those that keep every policy and the reasons against the others."""
+    if not any(policy.regions or policy.no_training for policy in policies):
+        return list(offers), []
     kept: list[ServedOffer] = []
     excluded: list[str] = []
     for each in offers:

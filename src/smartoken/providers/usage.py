@@ -5,6 +5,7 @@ the context and the hold bounds them further. Zero is a count, absent is not.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from smartoken.providers.dialect import UsageShape

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from smartoken.store.schema import calls
 from smartoken.usage.records import COLUMNS, CallRecord
 
-_JSON = frozenset(("price_lines", "attempts"))
+_JSON = tuple(COLUMNS.index(name) for name in ("price_lines", "attempts"))
 _SIZES = (128, 32, 8, 2, 1)  # rows a statement; few sizes, so that every statement is soon prepared
 
 
@@ -28,9 +28,10 @@ def _insert_text(rows: int, mark: str) -> str:
 
 
 def _values(record: CallRecord) -> list[Any]:
-    return [
-        orjson.dumps(getattr(record, name)).decode() if name in _JSON else getattr(record, name) for name in COLUMNS
-    ]
+    values = list(record)
+    for place in _JSON:
+        values[place] = orjson.dumps(values[place]).decode()
+    return values
 
 
 def insert_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]:

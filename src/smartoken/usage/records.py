@@ -4,13 +4,11 @@ The fields are the columns of the table ``calls``, in its order. Counts are ``No
 instead. ``charge_nano`` is what the customer paid; ``price_lines`` is how it was worked out.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
-    """One call as it is kept."""
+class CallRecord(NamedTuple):
+    """One call as it is kept; a tuple, because one is made for every call."""
 
     id: str
     created_ms: int
@@ -51,4 +49,4 @@ class CallRecord:
     client_ip: str | None
 
 
-COLUMNS = tuple(CallRecord.__slots__)
+COLUMNS = CallRecord._fields

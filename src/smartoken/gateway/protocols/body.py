@@ -16,6 +16,7 @@ MAX_DEPTH = 64
 MAX_NODES = 200_000
 _UNUSUAL_COMMAS = 2_000  # from here on the exact count of nodes is worth its price
 _ONCE = ("model", "messages", "stream", "max_tokens", "max_completion_tokens", "n")
+_QUOTED = tuple(f'"{name}"'.encode() for name in _ONCE)
 
 
 def _refuse_duplicates(raw: bytes) -> None:
@@ -70,8 +71,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
     # Counting brackets is a hundred times cheaper than walking; only unusual bodies pay for the walk.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or raw.count(b",") > _UNUSUAL_COMMAS:
         _walk(body)
-    for name in _ONCE:
-        if raw.count(b'"%b"' % name.encode()) > 1:
+    for quoted in _QUOTED:
+        if raw.count(quoted) > 1:
             _refuse_duplicates(raw)
             break
     return body
