@@ -1,0 +1,120 @@
+"""A customer's account over a stretch of time: the history line by line, and the statement that clears to it. Pure.
+
+Both are read from the transfers and nothing else. The charges by model and key come from the usage records; a statement
+whose charges do not equal what the funds paid is refused rather than printed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from smartoken.billing.ledger import Kind, Transfer, owner
+from smartoken.money import amount_text
+
+
+class StatementError(ValueError):
+    """The figures do not clear; the message says by how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the history: what a transfer did to one of the account's books, and the account's total after it."""
+
+    at_ms: int
+    kind: Kind
+    transfer: str
+    book: str
+    nano: int
+    balance: int
+    ref: str | None
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeLine:
+    """What the calls of one model with one key were charged, as the usage records have it; never an overrun."""
+
+    model: str
+    key: str
+    calls: int
+    nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One account from opening to closing, in nano-USD; ``moved`` is signed, by kind, charges apart."""
+
+    account: str
+    opening: int
+    moved: Mapping[Kind, int]
+    charges: tuple[ChargeLine, ...]
+    closing: int
+
+    @property
+    def charged(self) -> int:
+        """The sum of the charges."""
+        return sum(each.nano for each in self.charges)
+
+
+def history(account: str, opening: int, transfers: Iterable[Transfer]) -> tuple[Entry, ...]:
+    """Return the account's lines in the order of the transfers, with the running total of all its funds."""
+    entries: list[Entry] = []
+    balance = opening
+    for each in transfers:
+        for posting in each.postings:
+            if owner(posting.book) != account or each.currency != "USD":
+                continue
+            balance += posting.nano
+            stamp = each.stamp
+            entries.append(
+                Entry(
+                    at_ms=stamp.at_ms,
+                    kind=each.kind,
+                    transfer=each.id,
+                    book=posting.book,
+                    nano=posting.nano,
+                    balance=balance,
+                    ref=stamp.ref,
+                    actor=stamp.actor,
+                    reason=stamp.reason,
+                )
+            )
+    return tuple(entries)
+
+
+def statement(
+    account: str, opening: int, transfers: Sequence[Transfer], charges: Sequence[ChargeLine], closing: int
+) -> Statement:
+    """Return the statement of the transfers of a period.
+
+    ``opening`` and ``closing`` are the account's total as the ledger has it at both ends; ``charges`` what the usage
+    records of the period's spend say.
+
+    Raises:
+        StatementError: the charges are not what the funds paid, or opening and movements do not give the closing.
+
+    """
+    moved: dict[Kind, int] = {}
+    for each in history(account, opening, transfers):
+        moved[each.kind] = moved.get(each.kind, 0) + each.nano
+    paid = -moved.pop(Kind.SPEND, 0)
+    charged = sum(each.nano for each in charges)
+    if charged != paid:
+        raise StatementError(f"the calls were charged {charged}, the funds paid {paid}: {charged - paid} apart")
+    reached = opening + sum(moved.values()) - paid
+    if reached != closing:
+        raise StatementError(f"the movements lead to {reached}, the ledger has {closing}: {closing - reached} apart")
+    ordered = tuple(sorted(charges, key=lambda each: (each.model, each.key)))
+    return Statement(account, opening, {kind: moved[kind] for kind in Kind if kind in moved}, ordered, closing)
+
+
+HEADER = ("line", "model", "key", "calls", "amount_usd")
+
+
+def rows(found: Statement) -> tuple[tuple[str, ...], ...]:
+    """Return the statement as text cells under ``HEADER``: the same lines for CSV and for a page; charges are negative."""
+    lines = [("opening", "", "", "", amount_text(found.opening))]
+    lines += [(kind.value, "", "", "", amount_text(nano)) for kind, nano in found.moved.items()]
+    lines += [("charge", each.model, each.key, str(each.calls), amount_text(-each.nano)) for each in found.charges]
+    lines.append(("closing", "", "", "", amount_text(found.closing)))
+    return tuple(lines)
