@@ -1,244 +1,183 @@
 """The seam to the database: ``read(fn, *args)`` and ``write(fn, *args)``, the same functions on SQLite and PostgreSQL.
 
-``fn(conn, *args)`` is a plain synchronous function over SQLAlchemy Core; the seam runs it in a thread. On SQLite one
-thread writes: writes that queue up while a commit runs share the next one, each in a savepoint of its own, so that a
-failing one undoes only itself; what is acknowledged is on the disk (WAL, ``synchronous=FULL``). On PostgreSQL each
-call is a transaction on a pooled connection.
+``fn(conn, *args)`` is a plain synchronous function over SQLAlchemy Core; the seam runs it in a thread. A read sees one
+consistent snapshot and cannot write. On SQLite one thread writes, with group commit (``store.writer``). On PostgreSQL
+each call is a transaction on a pooled connection; a write that lost a deadlock runs again, so ``fn`` must not change
+anything but the database.
 
 Fails closed: a second process on the same SQLite file is refused with the holder's process id; a write whose commit
 failed raises to its caller, always.
 """
 
 import asyncio
-import contextlib
-import os
-import queue
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from smartoken.store.oscalls import try_lock, unlock
+from smartoken.store.engines import (
+    POOL,
+    READERS,
+    StoreError,
+    is_sqlite,
+    postgres_engine,
+    prepare_sqlite,
+    sqlite_engine,
+    sqlite_path,
+)
+from smartoken.store.filelock import FileLock, StoreBusyError
+from smartoken.store.writer import GroupWriter, StoreUnavailableError
+
+__all__ = ["Database", "StoreBusyError", "StoreError", "StoreUnavailableError", "is_sqlite", "sqlite_path"]
 
 T = TypeVar("T")
-READERS = 4
-POOL = 10
-MAX_BATCH = 256
-BUSY_MS = 10_000
-
-
-class StoreBusyError(RuntimeError):
-    """Another process has this SQLite database; the message says which."""
-
-
-def is_sqlite(url: str) -> bool:
-    """Whether a database URL means a file of this machine."""
-    return url.startswith("sqlite:///")
-
-
-def sqlite_path(url: str) -> Path:
-    """Return the file of a SQLite URL."""
-    return Path(url.removeprefix("sqlite:///"))
-
-
-def engine_of(url: str) -> sa.Engine:
-    """Return an engine with the settings that every part of the product relies on."""
-    if not is_sqlite(url):
-        driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        return sa.create_engine(driver, pool_size=POOL, max_overflow=0, pool_pre_ping=True, pool_recycle=1800)
-    engine = sa.create_engine(url, poolclass=sa.pool.QueuePool, pool_size=READERS + 1, max_overflow=0,
-                              connect_args={"check_same_thread": False})  # fmt: skip
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: Any) -> None:
-        # SQLAlchemy begins transactions itself ("begin" below), so the driver's own habit is turned off.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        mode = connection.get_execution_options().get("smartoken_begin", "BEGIN")
-        connection.exec_driver_sql(mode)
-
-    return engine
-
-
-class FileLock:
-    """A lock file beside a SQLite database, held while the process lives; it names its holder."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock; raises ``StoreBusyError`` that names the holder."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not try_lock(self._fd):
-            holder = os.pread(self._fd, 64, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
-            raise StoreBusyError(
-                f"{path.with_suffix('')} is in use by process {holder}. Stop it, choose another SMARTOKEN_DATA_DIR, "
-                "or set SMARTOKEN_DATABASE_URL to PostgreSQL to run several processes."
-            )
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        """Give the lock back."""
-        os.ftruncate(self._fd, 0)
-        unlock(self._fd)
-        os.close(self._fd)
-
-
-class _Write:
-    """One queued write and where its result goes."""
-
-    __slots__ = ("args", "error", "fn", "future", "result")
-
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.fn = fn
-        self.args = args
-        self.future: Future[Any] = Future()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def deliver(self) -> None:
-        if self.future.cancelled():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        else:
-            self.future.set_result(self.result)
+WRITERS = 4  # of the ten PostgreSQL connections: long reports in the others cannot keep settlement waiting
+ATTEMPTS = 4
+_LOST_RACE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, the transaction may run again
+_SQLITE_AWAY = (5, 6, 10, 11, 13, 14, 26)  # busy, locked, I/O, corrupt, full, cannot open, no database
+_POSTGRES_AWAY = ("08", "53", "57P", "58")  # connection, resources, shutting down or starting, system error
 
 
 class Database:
-    """An open store."""
+    """An open store; make one with ``open``."""
 
-    def __init__(self, url: str, engine: sa.Engine, lock: FileLock | None) -> None:
+    def __init__(self, url: str, lock: FileLock | None) -> None:
         self.url = url
-        self.engine = engine
         self.sqlite = is_sqlite(url)
         self._lock = lock
         self._closed = False
-        self._readers = ThreadPoolExecutor(READERS if self.sqlite else POOL, thread_name_prefix="store")
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._writer: GroupWriter | None = None
         if self.sqlite:
-            self._writer = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
-            self._writer.start()
+            self._reads = sqlite_engine(sqlite_path(url), writes=False)
+            self._writes = sqlite_engine(sqlite_path(url), writes=True)
+            self._writer = GroupWriter(self._writes)
+            self._write_threads = None
+        else:
+            self._writes = postgres_engine(url)
+            self._reads = self._writes.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            self._write_threads = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
+        self._read_threads = ThreadPoolExecutor(READERS if self.sqlite else POOL - WRITERS, "store-read")
 
     @classmethod
     def open(cls, url: str, *, lock: bool = True) -> "Database":
         """Open a store; ``lock=False`` leaves the SQLite file open to others (tests, read-only commands).
 
         Raises:
-            StoreBusyError: another process writes to this SQLite file.
+            StoreBusyError: another process has this SQLite file.
+            StoreError: the URL or the file cannot be used.
 
         """
-        held = None
-        if lock and is_sqlite(url):
-            held = FileLock(sqlite_path(url).with_name(sqlite_path(url).name + ".lock"))
-        return cls(url, engine_of(url), held)
+        if not is_sqlite(url):
+            return cls(url, None)
+        path = sqlite_path(url)
+        try:
+            held = FileLock(path) if lock else None
+        except OSError as error:
+            raise StoreError(f"{path.parent} cannot be written: {error.strerror}. Choose another data dir.") from error
+        try:
+            prepare_sqlite(path)
+            return cls(url, held)
+        except BaseException:
+            if held is not None:
+                held.release()
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """How many SQLite writes are queued; 0 on PostgreSQL, which queues by itself."""
+        return self._writer.waiting if self._writer is not None else 0
+
+    def announce(self, address: str) -> None:
+        """Let a process that is refused this SQLite file say where it is served."""
+        if self._lock is not None:
+            self._lock.announce(address)
 
     async def read(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run a function that only reads, on a consistent snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.run_read, fn, *args)
+        """Run a function that only reads, on a consistent snapshot.
+
+        Raises:
+            StoreUnavailableError: the database does not answer.
+
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.run_read, fn, *args)
 
     async def write(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run a function that writes; returns after its commit."""
-        if not self.sqlite:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, self.run_write, fn, *args)
-        result: T = await asyncio.wrap_future(self._enqueue(fn, args))
+        """Run a function that writes; returns after its commit.
+
+        A caller that is cancelled while it waits does not stop a write that has begun.
+
+        Raises:
+            StoreUnavailableError: the database does not answer or did not commit.
+
+        """
+        if self._writer is None:
+            return await asyncio.get_running_loop().run_in_executor(self._write_threads, self.run_write, fn, *args)
+        result: T = await asyncio.wrap_future(self._writer.submit(fn, args))
         return result
 
     def run_read(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run a reading function in this thread."""
-        with self.engine.connect() as conn, conn.begin():
-            return fn(conn, *args)
+        """Run a reading function in this thread; raises as ``read`` does."""
+        try:
+            with self._reads.begin() as conn:
+                return fn(conn, *args)
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise _told(error) from error
 
     def run_write(self, fn: Callable[..., T], *args: Any) -> T:
-        """Run a writing function and wait for its commit."""
-        if not self.sqlite:
-            with self.engine.begin() as conn:
-                return fn(conn, *args)
-        result: T = self._enqueue(fn, args).result()
-        return result
-
-    def _enqueue(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> "Future[Any]":
-        if self._closed:
-            raise RuntimeError("the store is closed")
-        each = _Write(fn, args)
-        self._queue.put(each)
-        return each.future
-
-    def _write_loop(self) -> None:
-        connection: sa.Connection | None = None
-        try:
-            while True:
-                first = self._queue.get()
-                if first is None:
-                    return
-                batch, last = [first], False
-                while len(batch) < MAX_BATCH:
-                    try:
-                        each = self._queue.get_nowait()
-                    except queue.Empty:
-                        break
-                    if each is None:
-                        last = True
-                        break
-                    batch.append(each)
-                if connection is None or connection.closed or connection.invalidated:
-                    connection = self._writing_connection(batch)
-                if connection is not None:
-                    self._commit_together(connection, batch)
-                for each in batch:
-                    each.deliver()
-                if last:
-                    return
-        finally:
-            if connection is not None:
-                connection.close()
-
-    def _writing_connection(self, batch: list[_Write]) -> sa.Connection | None:
-        try:
-            return self.engine.connect().execution_options(smartoken_begin="BEGIN IMMEDIATE")
-        except BaseException as error:  # noqa: BLE001 - every waiting caller must hear of it
-            for each in batch:
-                each.error = error
-            return None
-
-    def _commit_together(self, connection: sa.Connection, batch: list[_Write]) -> None:
-        """Run the writes, each in a savepoint, and commit once; on failure every one of them hears of it."""
-        try:
-            with connection.begin():
-                for each in batch:
-                    savepoint = connection.begin_nested()
-                    try:
-                        each.result = each.fn(connection, *each.args)
-                        savepoint.commit()
-                    except BaseException as error:  # noqa: BLE001 - belongs to this write's caller alone
-                        each.error = error
-                        with contextlib.suppress(sa.exc.SQLAlchemyError):
-                            savepoint.rollback()
-        except BaseException as error:  # noqa: BLE001 - the shared commit failed: nothing of it is stored
-            for each in batch:
-                each.error = each.error or error
+        """Run a writing function and wait for its commit; raises as ``write`` does."""
+        if self._writer is not None:
+            result: T = self._writer.submit(fn, args).result()
+            return result
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with self._writes.begin() as conn:
+                    return fn(conn, *args)
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+                if attempt < ATTEMPTS and _lost_race(error):
+                    continue
+                raise _told(error) from error
+        raise AssertionError  # the last attempt returned or raised
 
     def close_sync(self) -> None:
-        """Finish queued writes, close every connection, give the lock back."""
+        """Finish queued writes, close every connection, give the lock back. Closing twice is harmless."""
         if self._closed:
             return
         self._closed = True
+        self._read_threads.shutdown(wait=True)
+        if self._write_threads is not None:
+            self._write_threads.shutdown(wait=True)
+        self._reads.dispose()
+        # The writer's connection closes last: it is the one that folds the WAL into the file.
         if self._writer is not None:
-            self._queue.put(None)
-            self._writer.join()
-        self._readers.shutdown(wait=True)
-        self.engine.dispose()
+            self._writer.close()
+        self._writes.dispose()
         if self._lock is not None:
             self._lock.release()
 
     async def close(self) -> None:
         """Finish queued writes, close every connection, give the lock back."""
         await asyncio.get_running_loop().run_in_executor(None, self.close_sync)
+
+
+def _lost_race(error: Exception) -> bool:
+    return isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST_RACE
+
+
+def _told(error: Exception) -> Exception:
+    """Return what the caller should catch: one error for a database that is away, else the driver's own."""
+    if not _away(error):
+        return error
+    return StoreUnavailableError("The database does not answer. Is it up, and SMARTOKEN_DATABASE_URL right?")
+
+
+def _away(error: Exception) -> bool:
+    if not isinstance(error, sa.exc.DBAPIError):
+        return True  # no free connection in time
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in _SQLITE_AWAY
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
+    return state.startswith(_POSTGRES_AWAY)

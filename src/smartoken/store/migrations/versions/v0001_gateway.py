@@ -233,4 +233,3 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("api_key_secrets", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_api_key_secrets_key_id"), ["key_id"], unique=False)
-
