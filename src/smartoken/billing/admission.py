@@ -163,13 +163,14 @@ class Lease:
     ``spent`` was charged and waits for a flush; it has left ``amount`` already.
     """
 
-    __slots__ = ("amount", "blocked", "in_calls", "limit", "others", "row", "spent", "touched_ms", "used")
+    __slots__ = ("amount", "blocked", "in_calls", "limit", "others", "row", "spent", "stored", "touched_ms", "used")
 
     def __init__(self, row: str) -> None:
         self.row = row
         self.amount = 0
         self.in_calls = 0
         self.spent = 0
+        self.stored = 0  # the amount that the store has
         self.blocked = False
         self.limit = 0
         self.used = 0  # as the store has it; ours that waits for a flush is in ``spent``
@@ -248,20 +249,21 @@ class LeaseBook:
     def observe(self, facts: RowFacts) -> None:
         """Take over a row's figures from the store, where ``held`` includes this worker's lease as last stored.
 
-        When the limit was lowered below what is used and held, what no call holds goes back at the next flush.
+        When the limit was lowered below what is used and leased, what no call holds goes back at the next flush.
         """
         lease = self.lease(facts.row)
-        stored = lease.amount + lease.spent
-        lease.limit, lease.used, lease.others = facts.limit, facts.used, max(0, facts.held - stored)
+        lease.limit, lease.used, lease.others = facts.limit, facts.used, max(0, facts.held - lease.stored)
         lease.blocked = facts.limit <= 0
-        excess = min(facts.used + facts.held - facts.limit, lease.free)
+        excess = min(lease.used + lease.spent + lease.others + lease.amount - lease.limit, lease.free)
         if excess > 0:
             lease.amount -= excess
             self._dirty.add(lease.row)
 
     def granted(self, facts: RowFacts, amount: int) -> None:
         """Add to a lease what the store granted; ``facts`` are the row's figures after the grant."""
-        self.lease(facts.row).amount += amount
+        lease = self.lease(facts.row)
+        lease.amount += amount
+        lease.stored += amount
         self.observe(facts)
 
     def admit(self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int) -> Hold | Short:
@@ -355,6 +357,11 @@ class LeaseBook:
                 rest -= share
         return tuple(sorted((row, amount) for row, amount in wanted.items() if amount > 0))
 
+    def available(self, windows: Sequence[Lease], funds: Sequence[Lease]) -> int:
+        """Return the most that one more call could hold by the figures last seen, with what the store may lease."""
+        most = sum(each.facts().free for each in funds)
+        return min((most, *(each.facts().free for each in windows)))
+
     def verdict(self, bound: int, windows: Sequence[Lease], funds: Sequence[Lease]) -> Verdict | None:
         """Judge a bound by the figures last seen; None when it would fit by them and another try may succeed."""
         return verdict(bound, [each.facts() for each in windows], [each.facts() for each in funds])
@@ -372,6 +379,7 @@ class LeaseBook:
             lease = self.lease(each.row)
             lease.spent -= each.spent
             lease.used += each.spent
+            lease.stored = each.amount
             if (lease.amount, lease.in_calls, lease.spent) == (each.amount, each.in_calls, 0):
                 self._dirty.discard(each.row)
 

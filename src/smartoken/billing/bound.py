@@ -1,9 +1,9 @@
 """The most that a call can cost, before it is made, and how much to hold for it. Pure.
 
-The bound is the dearest point of what the call may become: any prompt up to ``P_max``, any answer up to the limit, both
-together within the context, with or without thinking, at any of the candidate prices. Bands make the price jump and
-fall, so the end of the range is not always the dearest place: within a band the cost is linear, hence its corners are
-asked, and those beside the bands tried before it.
+The bound is the dearest point of what the call may become: any prompt up to ``prompt_bound``, any answer up to the
+limit, both together within the context, with or without thinking, at any of the candidate prices. Bands make the price
+jump and fall, so the end of the range is not always the dearest place: within a band the cost is linear, hence its
+corners are asked, and those beside the bands tried before it.
 
 A token of a byte-level tokenizer covers at least one byte, so the bytes of the text plus the template's frame are never
 fewer than its tokens. That is three to four times too many for English, which is why a call that names no limit holds
@@ -79,12 +79,20 @@ class TooDear:
     need_nano: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A larger hold: ``tokens`` of one choice that it covers then, and the ``more_nano`` that it takes."""
+
+    tokens: int
+    more_nano: int
+
+
 def text_bytes(text: str) -> int:
     """Return the bytes of a text in UTF-8, an upper bound of its tokens; a lone surrogate counts its three."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def p_max(texts: Iterable[str], *, overhead: int, context: int | None, media: int | None = 0) -> int:
+def prompt_bound(texts: Iterable[str], *, overhead: int, context: int | None, media: int | None = 0) -> int:
     """Return the most prompt tokens that the texts can become.
 
     ``texts`` is every text that reaches the model, tool schemas and response schemas as JSON among them; ``overhead``
@@ -241,9 +249,19 @@ def wants_more(plan: HoldPlan, held_tokens: int, counted: int, choices: int = 1)
     return counted * 5 // 4 + LEAST_TOKENS >= held_tokens * choices
 
 
-def next_tokens(plan: HoldPlan, held_tokens: int) -> int:
-    """Return the tokens a choice to hold next: a step more, up to the ceiling."""
-    return min(held_tokens + FIRST_STEP, plan.ceiling)
+def next_hold(
+    plan: HoldPlan, tariffs: Sequence[Tariff], reach: Reach, held_tokens: int, spare_nano: int
+) -> Growth | None:
+    """Return by how much a growing hold grows: a step, up to the ceiling, or what ``spare_nano`` still buys.
+
+    None when it buys not one more token a choice; the hold stays as it is.
+    """
+    held_nano = bound(tariffs, reach, held_tokens)
+    wanted = min(held_tokens + FIRST_STEP, plan.ceiling)
+    tokens = affordable(tariffs, reach, held_nano + max(0, spare_nano), wanted)
+    if tokens <= held_tokens:
+        return None
+    return Growth(tokens, bound(tariffs, reach, tokens) - held_nano)
 
 
 def must_stop(plan: HoldPlan, held_tokens: int, counted: int, choices: int = 1) -> bool:

@@ -14,8 +14,8 @@ from functools import lru_cache
 class Fund:
     """A source of money, as the order of burning sees it; ``id`` is its book and its row.
 
-    ``models`` are patterns in which ``*`` stands for any characters; none at all means every model. It holds from
-    ``effective_ms`` on and until just before ``expires_ms``.
+    ``models`` are patterns in which ``*`` stands for any characters; none at all means every model but those that match
+    one of ``except_models``. It holds from ``effective_ms`` on and until just before ``expires_ms``.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Fund:
     expires_ms: int | None = None
     promotional: bool = False
     models: tuple[str, ...] = ()
+    except_models: tuple[str, ...] = ()  # real money never pays for play, so a wallet has the sandbox's models here
 
 
 @lru_cache(maxsize=4096)
@@ -33,10 +34,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def covers(fund: Fund, model: str) -> bool:
     """Whether a fund may pay for a model."""
-    if not fund.models:
-        return True
     name = model.lower()
-    return any(_pattern(each).fullmatch(name) for each in fund.models)
+    if any(_pattern(each).fullmatch(name) for each in fund.except_models):
+        return False
+    return not fund.models or any(_pattern(each).fullmatch(name) for each in fund.models)
 
 
 def in_force(fund: Fund, at_ms: int) -> bool:

@@ -4,6 +4,8 @@ Both are read from the transfers and nothing else. The charges by model and key 
 whose charges do not equal what the funds paid is refused rather than printed.
 """
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -112,9 +114,24 @@ HEADER = ("line", "model", "key", "calls", "amount_usd")
 
 
 def rows(found: Statement) -> tuple[tuple[str, ...], ...]:
-    """Return the statement as text cells under ``HEADER``: the same lines for CSV and for a page; charges are negative."""
+    """Return the statement as text cells under ``HEADER``, the same for CSV and a page; charges are negative."""
     lines = [("opening", "", "", "", amount_text(found.opening))]
     lines += [(kind.value, "", "", "", amount_text(nano)) for kind, nano in found.moved.items()]
     lines += [("charge", each.model, each.key, str(each.calls), amount_text(-each.nano)) for each in found.charges]
     lines.append(("closing", "", "", "", amount_text(found.closing)))
     return tuple(lines)
+
+
+def _cell(text: str) -> str:
+    # A spreadsheet runs what begins so as a formula, and a key's name is its owner's choice.
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+def as_csv(found: Statement) -> str:
+    """Return the statement as CSV (RFC 4180) with its header; names cannot become formulas."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(HEADER)
+    for line, model, key, calls, amount in rows(found):
+        writer.writerow((line, _cell(model), _cell(key), calls, amount))
+    return out.getvalue()

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartoken.billing.bound import (
+    Growth,
     HoldPlan,
     Reach,
     TooDear,
@@ -17,8 +18,8 @@ from smartoken.billing.bound import (
     first_hold,
     ignores_limit,
     must_stop,
-    next_tokens,
-    p_max,
+    next_hold,
+    prompt_bound,
     wants_more,
 )
 from smartoken.billing.prices import tariff
@@ -104,12 +105,12 @@ def test_tariffs_of_two_currencies_have_no_common_bound():
     ],
 )
 def test_the_prompt_is_at_most_its_bytes_and_its_frame(texts, overhead, context, media, expected):
-    assert p_max(texts, overhead=overhead, context=context, media=media) == expected
+    assert prompt_bound(texts, overhead=overhead, context=context, media=media) == expected
 
 
 def test_media_without_a_table_and_without_a_context_are_refused():
     with pytest.raises(UnboundedError):
-        p_max(["x"], overhead=0, context=None, media=None)
+        prompt_bound(["x"], overhead=0, context=None, media=None)
 
 
 # Rates of one nano-unit a token each way and a prompt of 100: money above 100 is the affordable answer.
@@ -189,9 +190,30 @@ def test_a_hold_grows_before_the_count_reaches_it(held, counted, choices, more, 
     assert must_stop(GROWING, held, counted, choices) is stop
 
 
-def test_a_hold_grows_by_steps_up_to_its_ceiling():
-    assert next_tokens(GROWING, 4_096) == 8_192
-    assert next_tokens(GROWING, 8_192) == 10_000
+@pytest.mark.parametrize(
+    ("held", "spare", "expected"),
+    [
+        (4_096, 50_000, Growth(8_192, 4_096)),  # a step
+        (8_192, 50_000, Growth(10_000, 1_808)),  # up to the ceiling
+        (4_096, 4_096, Growth(8_192, 4_096)),
+        (4_096, 4_095, Growth(8_191, 4_095)),  # what the money still buys
+        (4_096, 1, Growth(4_097, 1)),
+        (4_096, 0, None),
+        (4_096, -5, None),
+        (10_000, 50_000, None),
+    ],
+)
+def test_a_hold_grows_by_steps_up_to_its_ceiling_or_by_what_is_left(held, spare, expected):
+    # one nano-unit a token each way and a prompt of 100
+    assert next_hold(GROWING, [at_noon(flat(1_000, 1_000))], Reach(100, 200_000), held, spare) == expected
+
+
+def test_a_context_that_is_full_needs_no_further_hold():
+    # 2 nano a prompt token, 1 an answer's: with 90 in, 10 out are left, and longer answers cost less in all
+    prices, reach = [at_noon(flat(2_000, 1_000))], Reach(90, 100)
+    assert bound(prices, reach, 10) == bound(prices, reach, 60) == 190
+    plan = HoldPlan(nano=190, tokens=10, ceiling=60, send_limit=60, told=None)
+    assert next_hold(plan, prices, reach, 10, 0) == Growth(60, 0)
 
 
 @pytest.mark.parametrize(("counted", "choices", "ignored"), [(12_756, 1, False), (12_757, 1, True), (12_757, 2, False)])
