@@ -89,7 +89,8 @@ class UpstreamClient:
         for connection in tuple(self._open):
             connection.fail(_closed(sent=True))
         while self._open and self._loop is not None:
-            self._emptied = self._emptied or self._loop.create_future()
+            if self._emptied is None or self._emptied.done():
+                self._emptied = self._loop.create_future()
             await asyncio.shield(self._emptied)
 
     def stats(self) -> UpstreamStats:
