@@ -124,6 +124,9 @@ class Settler:
             attempts=[attempt.row() for attempt in outcome.attempts],
             evidence=outcome.evidence,
             client_ip=call.ip,
+            fund_lines=[],
+            windows=[],
+            transfer_id=None,
         )
 
     def recent(self, call_id: str) -> CallRecord | None:

@@ -198,6 +198,9 @@ calls = sa.Table(
     sa.Column("attempts", sa.JSON, nullable=False),
     sa.Column("evidence", sa.String(200)),
     sa.Column("client_ip", sa.String(64)),
+    sa.Column("fund_lines", sa.JSON, nullable=False, server_default="[]"),  # [[fund, nano]]: who paid
+    sa.Column("windows", sa.JSON, nullable=False, server_default="[]"),  # budget windows that it counts in
+    sa.Column("transfer_id", sa.String(200), index=True),  # the spend that it is part of
     sa.Index("ix_calls_account_created", "account_id", "created_ms", "id"),
     sa.Index("ix_calls_key_created", "key_id", "created_ms", "id"),
     sa.Index("ix_calls_created", "created_ms", "id"),

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from smartoken.store.schema import calls
 from smartoken.usage.records import COLUMNS, CallRecord
 
-_JSON = tuple(COLUMNS.index(name) for name in ("price_lines", "attempts"))
+_JSON = tuple(COLUMNS.index(name) for name in ("price_lines", "attempts", "fund_lines", "windows"))
+_IDS = 500  # ids a look-up
 _SIZES = (128, 32, 8, 2, 1)  # rows a statement; few sizes, so that every statement is soon prepared
 
 
@@ -48,6 +49,15 @@ def insert_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]
             new.update(found.scalars())
             start += size
     return new
+
+
+def stored_ids(conn: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """Return which of these calls are stored already."""
+    found: set[str] = set()
+    for start in range(0, len(ids), _IDS):
+        statement = sa.select(calls.c.id).where(calls.c.id.in_(ids[start : start + _IDS]))
+        found.update(conn.execute(statement).scalars())
+    return found
 
 
 def call_by_id(conn: sa.Connection, account_id: str | None, call_id: str) -> CallRecord | None:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from smartoken.store.schema import metadata
+from smartoken.store.money_tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
