@@ -5,16 +5,24 @@ Joins the shipped catalog, what ``apply`` stored, and what the environment enabl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from smartoken.catalog.files import Catalog
-from smartoken.catalog.offers import Alias, Model, Offer, Price
+from smartoken.catalog.files import Catalog, load_catalog
+from smartoken.catalog.fx import FxRate
+from smartoken.catalog.offers import Alias, AliasKind, Model, Offer, Price
 from smartoken.catalog.providers import offer_at
 from smartoken.identity.accounts import StoredKey, all_accounts, all_keys
 from smartoken.identity.facts import Account, Caller
-from smartoken.operations.stored_models import StoredModel, stored_models, stored_providers
+from smartoken.operations.setup_stored import SITE_FACT, json_fact
+from smartoken.operations.stored_models import (
+    StoredModel,
+    model_of,
+    stored_models,
+    stored_providers,
+    stored_rates,
+)
 from smartoken.providers.setup import ProviderSetup
 from smartoken.store import revisions
 from smartoken.store.vault import Vault
@@ -72,9 +80,10 @@ class Directory:
     aliases: Mapping[str, Alias]  # by lower-case name
     providers: Mapping[str, ProviderSetup]
     origins: frozenset[str] = field(default_factory=frozenset)
+    show_providers: bool = True  # false: provider names leave headers, calls, errors and public pages
 
 
-def load(conn: sa.Connection, catalog: Catalog, vault: Vault, extras: Extras) -> Directory:
+def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras) -> Directory:
     """Read the whole directory in one transaction.
 
     Raises:
@@ -86,19 +95,25 @@ def load(conn: sa.Connection, catalog: Catalog, vault: Vault, extras: Extras) ->
     keys = _entries(all_keys(conn), accounts)
     providers = {each.id: each for each in extras.providers}
     providers.update({each.id: each for each in stored_providers(conn, vault)})
-    own = stored_models(conn)
-    models = {model.id: _from_catalog(model, catalog, providers) for model in catalog.models.values()}
+    sold = with_rates(catalog, stored_rates(conn))
+    models = {model.id: _from_catalog(model, sold, providers) for model in sold.models.values()}
     models.update({each.model.id.lower(): each for each in extras.models})
-    models.update({each.model.id.lower(): _from_store(each, providers) for each in own})
+    models.update({each.id.lower(): _from_store(each, sold, providers) for each in stored_models(conn)})
     return Directory(
         revision=revision,
         keys=keys,
         accounts=accounts,
         models=models,
-        aliases=_aliases(catalog, models),
+        aliases=_aliases(sold, models),
         providers=providers,
         origins=frozenset(origin for each in keys.values() for origin in each.caller.key.allowed_origins),
+        show_providers=bool(json_fact(conn, SITE_FACT).get("show_providers", True)),
     )
+
+
+def with_rates(catalog: Catalog, rates: tuple[FxRate, ...]) -> Catalog:
+    """Return the catalog with an operator's exchange rates; sell prices that come from another currency follow."""
+    return load_catalog(fx=catalog.fx.with_rates(rates)) if rates else catalog
 
 
 def _entries(keys: Sequence[StoredKey], accounts: Mapping[str, Account]) -> dict[bytes, KeyEntry]:
@@ -125,19 +140,35 @@ def _from_catalog(model: Model, catalog: Catalog, providers: Mapping[str, Provid
     return ServedModel(model, model.price, version, tuple(served), tuple(missing))
 
 
-def _from_store(stored: StoredModel, providers: Mapping[str, ProviderSetup]) -> ServedModel:
+def _from_store(stored: StoredModel, catalog: Catalog, providers: Mapping[str, ProviderSetup]) -> ServedModel:
+    """Join a stored model with its own offers, or with the catalog's where it has none."""
+    base = catalog.models.get(stored.id.lower())
+    model = model_of(stored, base)
+    from_catalog = _from_catalog(model, catalog, providers) if base is not None else None
+    version = stored.price_version or (from_catalog.price_version if from_catalog is not None else "none")
+    if from_catalog is not None and not stored.offers:
+        return replace(from_catalog, price_version=version)
     served = tuple(
         ServedOffer(offer, providers[offer.provider], offer.price)
         for offer in stored.offers
         if offer.provider in providers
     )
-    return ServedModel(stored.model, stored.model.price, stored.price_version, served)
+    absent = [each.provider for each in stored.offers if each.provider not in providers]
+    records = [catalog.providers[name] for name in absent if name in catalog.providers]
+    missing = tuple(dict.fromkeys(name for record in records for name in record.env[:1]))
+    return ServedModel(model, model.price, version, served, missing)
 
 
 def _aliases(catalog: Catalog, models: Mapping[str, ServedModel]) -> dict[str, Alias]:
-    """Return the catalog's aliases and the bare upstream ids of other models where only one model has them."""
-    found = dict(catalog.aliases)
-    for name, alias in catalog.aliases.items():
-        if alias.model.lower() not in models:
-            del found[name]
+    """Return the catalog's aliases, and the bare names of other models where each can mean only one of them."""
+    found = {name: alias for name, alias in catalog.aliases.items() if alias.model.lower() in models}
+    claims: dict[str, set[str]] = {}
+    for lowered, served in models.items():
+        if lowered not in catalog.models and served.model.vendor != "sandbox":
+            names = {lowered.partition("/")[2], *(each.offer.upstream_model.lower() for each in served.offers)}
+            for name in names - {""}:
+                claims.setdefault(name, set()).add(lowered)
+    for name, owners in claims.items():
+        if len(owners) == 1 and name not in models and name not in found:
+            found[name] = Alias(name, next(iter(owners)), AliasKind.VENDOR)
     return found

@@ -3,23 +3,23 @@
 A node whose secret key does not open it must not start: it could neither recognise keys nor make any that others do.
 """
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from smartoken.store.schema import facts
+from smartoken.operations import queries
 from smartoken.store.vault import Place, Vault
 
 _PLACE = Place("facts", "pepper", "value")
 
 
-def open_pepper(conn: sa.Connection, vault: Vault, fresh: bytes) -> bytes:
+def open_pepper(conn: Connection, vault: Vault, fresh: bytes) -> bytes:
     """Return the installation's pepper, storing ``fresh`` as it on the first start.
 
     Raises:
         VaultError: the database was made under another secret key.
 
     """
-    stored = conn.execute(sa.select(facts.c.value).where(facts.c.name == "pepper")).scalar()
+    stored = queries.fact(conn, "pepper")
     if stored is None:
-        conn.execute(facts.insert().values(name="pepper", value=vault.wrap(fresh, _PLACE)))
+        queries.put_fact(conn, "pepper", vault.wrap(fresh, _PLACE))
         return fresh
     return vault.unwrap(stored, _PLACE)

@@ -1,42 +1,41 @@
-"""What ``apply`` stored of providers, models and offers, read back into the shapes of catalog and providers.
+"""What ``apply`` stored of providers, models, offers and rates, read back into the shapes of catalog and providers.
 
-Definitions are kept as the set-up file says them (amounts as decimal strings), so that ``export`` gives back what was
-applied.
+Definitions are kept in the words of the set-up file (amounts as decimal strings), so that ``export`` gives back what
+was applied. A stored model of the catalog's id says only what differs: the rest, and without offers of its own also
+the offers, are the catalog's.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Connection
 
-from smartoken.catalog.offers import (
-    Abilities,
-    Band,
-    DataPolicy,
-    Model,
-    Offer,
-    Price,
-    Promotion,
-    Reasoning,
-    TimeOfDay,
-)
-from smartoken.money import parse_rate
+from smartoken.catalog.fx import FxRate
+from smartoken.catalog.offers import DataPolicy, Model, Offer, Reasoning
+from smartoken.operations import queries
+from smartoken.operations.setup_prices import read_price
 from smartoken.providers.proxy import Proxy
 from smartoken.providers.setup import ProviderSetup, UpstreamKey
 from smartoken.providers.upstream import Timeouts
-from smartoken.store.schema import models, offers, provider_keys, providers
+from smartoken.store.schema import fx_rates, models, offers, provider_keys, providers
 from smartoken.store.vault import Place, Secret, Vault
 
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model of the set-up file with its offers, first tier first."""
+    """A model of the set-up file with its own offers, first tier first."""
 
-    model: Model
-    price_version: str
+    id: str
+    definition: Mapping[str, Any]
     offers: tuple[Offer, ...]
+
+    @property
+    def price_version(self) -> str | None:
+        """The version of its own price; None where it has none."""
+        version = self.definition.get("price_version")
+        return None if version is None else str(version)
 
 
 def key_place(key_id: str) -> Place:
@@ -44,104 +43,81 @@ def key_place(key_id: str) -> Place:
     return Place("provider_keys", key_id, "wrapped_secret")
 
 
-def stored_providers(conn: sa.Connection, vault: Vault) -> list[ProviderSetup]:
-    """Return the enabled providers with their enabled keys, opened."""
+def stored_providers(conn: Connection, vault: Vault) -> list[ProviderSetup]:
+    """Return the enabled providers that have an enabled key, with their keys opened.
+
+    Raises:
+        VaultError: a key does not open under this secret key.
+
+    """
     keys: dict[str, list[UpstreamKey]] = {}
-    for row in conn.execute(sa.select(provider_keys).order_by(provider_keys.c.id)).mappings():
-        if row["enabled"]:
-            secret = Secret(vault.unwrap(row["wrapped_secret"], key_place(row["id"])).decode())
-            key = UpstreamKey(row["id"], row["name"], secret, row["rpm"], row["concurrency"])
-            keys.setdefault(row["provider_id"], []).append(key)
-    found = []
-    for row in conn.execute(sa.select(providers).order_by(providers.c.id)).mappings():
-        if row["enabled"]:
-            options = row["options"] or {}
-            found.append(
-                ProviderSetup(
-                    id=row["id"],
-                    dialect=row["dialect"],
-                    base_url=row["base_url"],
-                    keys=tuple(keys.get(row["id"], ())),
-                    allow_private=row["allow_private"],
-                    timeouts=Timeouts(**(row["timeouts"] or {})),
-                    proxy=Proxy.parse(options["proxy"]) if options.get("proxy") else None,
-                    region=options.get("region"),
-                )
-            )
-    return found
+    for row in queries.rows(conn, provider_keys, enabled=True):
+        secret = Secret(vault.unwrap(row["wrapped_secret"], key_place(row["id"])).decode())
+        key = UpstreamKey(row["id"], row["name"], secret, row["rpm"], row["concurrency"])
+        keys.setdefault(row["provider_id"], []).append(key)
+    return [
+        _provider(row, tuple(keys[row["id"]]))
+        for row in queries.rows(conn, providers, enabled=True)
+        if row["id"] in keys
+    ]
 
 
-def read_price(stored: Mapping[str, Any] | None) -> Price | None:
-    """Return a stored price; flat rates are one band."""
-    if stored is None:
-        return None
-    bands = tuple(_band(each) for each in stored.get("bands") or [stored])
-    hours, promotion = stored.get("time_of_day"), stored.get("promotion")
-    return Price(
-        currency=stored["currency"],
-        bands=bands,
-        time_of_day=_hours(hours) if hours else None,
-        promotion=_promotion(promotion) if promotion else None,
-        source=stored.get("source", "set-up file"),
-        source_date=stored.get("source_date", ""),
+def _provider(row: Mapping[str, Any], keys: tuple[UpstreamKey, ...]) -> ProviderSetup:
+    options = row["options"] or {}
+    return ProviderSetup(
+        id=row["id"],
+        dialect=row["dialect"],
+        base_url=row["base_url"],
+        keys=keys,
+        allow_private=row["allow_private"],
+        timeouts=Timeouts(**(row["timeouts"] or {})),
+        proxy=Proxy.parse(options["proxy"]) if options.get("proxy") else None,
+        region=options.get("region"),
     )
 
 
-def _band(stored: Mapping[str, Any]) -> Band:
-    def rate(name: str) -> int | None:
-        return parse_rate(stored[name]) if stored.get(name) is not None else None
+def stored_models(conn: Connection) -> list[StoredModel]:
+    """Return the enabled models of the set-up file."""
+    by_model: dict[str, list[Offer]] = {}
+    for row in queries.rows(conn, offers, enabled=True):
+        by_model.setdefault(row["model_id"], []).append(_offer(row))
+    return [
+        StoredModel(
+            row["id"],
+            row["definition"],
+            tuple(sorted(by_model.get(row["id"], ()), key=lambda each: (each.tier, -each.share, each.id))),
+        )
+        for row in queries.rows(conn, models, enabled=True)
+    ]
 
-    return Band(
-        input=parse_rate(stored["input"]),
-        output=parse_rate(stored["output"]),
-        cached_input=rate("cached_input"),
-        cache_write=rate("cache_write"),
-        up_to_prompt_tokens=stored.get("up_to_prompt_tokens"),
-        up_to_output_tokens=stored.get("up_to_output_tokens"),
-        thinking=stored.get("thinking"),
+
+def stored_rates(conn: Connection) -> tuple[FxRate, ...]:
+    """Return the operator's exchange rates."""
+    return tuple(
+        FxRate(row["pair"], row["rate_nano"], date.fromisoformat(row["valid_from"]), row["source"])
+        for row in queries.rows(conn, fx_rates)
     )
 
 
-def _hours(stored: Mapping[str, Any]) -> TimeOfDay:
-    return TimeOfDay(
-        zone=stored["zone"],
-        peak=tuple((time.fromisoformat(start), time.fromisoformat(end)) for start, end in stored["peak"]),
-        weekdays=tuple(stored["weekdays"]),
-        holidays=stored.get("holidays"),
-        off_peak_percent=stored["off_peak_percent"],
-    )
+def model_of(stored: StoredModel, base: Model | None) -> Model:
+    """Return a stored model over the catalog's one of the same id, where there is one."""
+    written = stored.definition
+    vendor = stored.id.partition("/")[0]
+    model = base or Model(stored.id, stored.id, vendor, vendor, None, None, source="set-up file")
+    changes: dict[str, Any] = {name: written[name] for name in ("name", "context", "max_output") if name in written}
+    if "price" in written:
+        changes["price"] = read_price(written["price"])
+    if "input_modalities" in written:
+        changes["input_modalities"] = tuple(written["input_modalities"])
+    if "abilities" in written:
+        changes["abilities"] = replace(model.abilities, **written["abilities"])
+    if "reasoning" in written:
+        reasoning = written["reasoning"]
+        changes["reasoning"] = Reasoning(**{**reasoning, "efforts": tuple(reasoning.get("efforts", ()))})
+    return replace(model, **changes)
 
 
-def _promotion(stored: Mapping[str, Any]) -> Promotion:
-    return Promotion(
-        percent=stored["percent"],
-        until=date.fromisoformat(str(stored["until"])),
-        zone=stored["zone"],
-        note=stored.get("note", ""),
-    )
-
-
-def read_model(model_id: str, stored: Mapping[str, Any]) -> Model:
-    """Return a stored model."""
-    abilities = stored.get("abilities") or {}
-    reasoning = stored.get("reasoning") or {}
-    return Model(
-        id=model_id,
-        name=stored.get("name", model_id),
-        family=stored.get("family", model_id.partition("/")[0]),
-        vendor=stored.get("vendor", model_id.partition("/")[0]),
-        context=stored.get("context"),
-        max_output=stored.get("max_output"),
-        input_modalities=tuple(stored.get("input_modalities") or ("text",)),
-        abilities=Abilities(**abilities),
-        reasoning=Reasoning(**{**reasoning, "efforts": tuple(reasoning.get("efforts") or ())}),
-        price=read_price(stored.get("price")),
-        source="set-up file",
-    )
-
-
-def read_offer(row: Mapping[str, Any]) -> Offer:
-    """Return a stored offer."""
+def _offer(row: Mapping[str, Any]) -> Offer:
     stored = row["definition"] or {}
     return Offer(
         id=row["id"],
@@ -149,29 +125,10 @@ def read_offer(row: Mapping[str, Any]) -> Offer:
         provider=row["provider_id"],
         upstream_model=row["upstream_model"],
         price=read_price(stored.get("cost")),
-        policy=DataPolicy(**(stored.get("policy") or {})),
+        policy=DataPolicy(**stored.get("policy", {})),
         context=stored.get("context"),
         max_output=stored.get("max_output"),
         tier=row["tier"],
         share=row["share"],
         cancel=stored.get("cancel", "cancel"),
     )
-
-
-def stored_models(conn: sa.Connection) -> list[StoredModel]:
-    """Return the enabled models of the set-up file."""
-    by_model: dict[str, list[Offer]] = {}
-    order = (offers.c.tier, offers.c.share.desc(), offers.c.id)
-    for row in conn.execute(sa.select(offers).order_by(*order)).mappings():
-        if row["enabled"]:
-            by_model.setdefault(row["model_id"], []).append(read_offer(dict(row)))
-    found: Sequence[Any] = conn.execute(sa.select(models).order_by(models.c.id)).mappings().all()
-    return [
-        StoredModel(
-            read_model(row["id"], row["definition"]),
-            str(row["definition"].get("price_version", "apply")),
-            tuple(by_model.get(row["id"], ())),
-        )
-        for row in found
-        if row["enabled"]
-    ]
