@@ -16,7 +16,7 @@ Balances are nothing but the fold of the transfers. The functions build a transf
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -123,6 +123,10 @@ class Transfer:
     def id(self) -> str:
         """The transfer's id."""
         return self.stamp.id
+
+    def repeats(self, other: "Transfer") -> bool:
+        """Whether this is the other transfer once more: the same in everything but the time of asking."""
+        return replace(self, stamp=replace(self.stamp, at_ms=other.stamp.at_ms)) == other
 
     @property
     def moved(self) -> int:
@@ -398,7 +402,7 @@ class Ledger:
 
 
 def post(ledger: Ledger, transfer: Transfer, floors: Mapping[str, int] = MappingProxyType({})) -> Ledger:
-    """Add a transfer; one that is there already changes nothing.
+    """Add a transfer; one that is there already, whenever it was asked for, changes nothing.
 
     ``floors`` says how far below zero a wallet may go (a negative number); other funds never do.
 
@@ -409,7 +413,7 @@ def post(ledger: Ledger, transfer: Transfer, floors: Mapping[str, int] = Mapping
     """
     known = ledger.transfers.get(transfer.id)
     if known is not None:
-        if known == transfer:
+        if known.repeats(transfer):
             return ledger
         raise ConflictError(f"{transfer.id} was used for another transfer")
     returned = dict(ledger.returned)
