@@ -222,27 +222,6 @@ def spend(stamp: Stamp, paid: Sequence[Posting], overrun: int = 0) -> Transfer |
     return Transfer(Kind.SPEND, stamp, (*given, Posting(REVENUE, -sum(each.nano for each in given))))
 
 
-def summed(stamp: Stamp, charges: Iterable[Transfer]) -> Transfer | None:
-    """Return one transfer that moves what several charges move together; None when they move nothing.
-
-    A store keeps the calls one by one in their records and posts their sum; each call's charge can be made again from
-    its record, to be refunded.
-
-    Raises:
-        LedgerError: one of them is no charge.
-
-    """
-    sums: dict[str, int] = {}
-    for charge in charges:
-        if charge.kind is not Kind.SPEND:
-            raise LedgerError("only charges are summed")
-        for each in charge.postings:
-            sums[each.book] = sums.get(each.book, 0) + each.nano
-    if not sums:
-        return None
-    return Transfer(Kind.SPEND, stamp, tuple(Posting(book, sums[book]) for book in sorted(sums)))
-
-
 def refund(stamp: Stamp, original: Transfer, returned: int, nano: int) -> Transfer:
     """Give a charge back, in part or whole, to the funds that paid it: the last that paid is the first to receive.
 
