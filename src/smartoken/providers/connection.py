@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
         if tls is None:
             return True
         try:
-            return tls.read(1) == b""
+            return bool(tls.read(1) == b"")
         except ssl.SSLError as error:
             return isinstance(error, ssl.SSLZeroReturnError)
 

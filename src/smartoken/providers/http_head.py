@@ -29,7 +29,7 @@ def request_head(peer: Peer, method: str, path: str, headers: list[tuple[str, st
     if not method.isalpha() or not method.isascii() or method in {"HEAD", "CONNECT"}:
         raise ValueError("method must be a word of ASCII letters, not HEAD or CONNECT")
     target = peer.base_path + path
-    if not path_is_clean(target) or not target:
+    if not path.startswith("/") or not path_is_clean(target):
         raise ValueError("path must start with / and hold only printable ASCII without spaces")
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {peer.authority}\r\naccept-encoding: identity\r\n"]
     for name, value in headers:

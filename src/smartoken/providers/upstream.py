@@ -96,7 +96,8 @@ class Peer:
             raise PeerError("base URL must not hold a user or password; keys belong in the provider's settings")
         if parts.query or parts.fragment or "?" in base_url or "#" in base_url:
             raise PeerError("base URL must not hold a query or fragment")
-        port = port_of(parts) or DEFAULT_PORTS.get(parts.scheme, 0)
+        written = port_of(parts)
+        port = DEFAULT_PORTS.get(parts.scheme, 0) if written is None else written
         host = (parts.hostname or "").rstrip(".")
         return cls(parts.scheme, host, port, parts.path.rstrip("/"), allow_private, proxy, timeouts)
 

@@ -85,7 +85,9 @@ CHUNKS = (
     Row("trailers", CHUNKED + b"2\r\nhi\r\n0\r\nx-sum: 1\r\nx-b: 2\r\n\r\n", b"hi", kept=True),
     bad("length_in_the_trailers", CHUNKED + b"2\r\nhi\r\n0\r\ncontent-length: 9\r\n\r\n"),
     Row("chunked_in_capitals", LINE + b"Transfer-Encoding: Chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", b"hi", kept=True),
-    Row("chunked_and_close", LINE + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"", end="fin"),
+    Row(
+        "chunked_and_close", LINE + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"", end="fin"
+    ),
     bad("size_not_hexadecimal", CHUNKED + b"2\r\nhi\r\nzz\r\n"),
     bad("size_negative", CHUNKED + b"-2\r\nhi\r\n"),
     bad("size_with_sign", CHUNKED + b"+2\r\nhi\r\n"),
@@ -168,8 +170,12 @@ CODINGS = (
     Row("deflate_with_zlib_head", sized(zlib.compress(JSON), b"content-encoding: deflate"), JSON, kept=True),
     Row("deflate_raw", sized(_DEFLATED, b"content-encoding: deflate"), JSON, kept=True),
     Row("gzip_until_eof", LINE + b"content-encoding: gzip\r\n\r\n" + _PACKED, JSON, end="fin"),
-    Row("gzip_cut_in_a_whole_answer", sized(_PACKED[:-9], b"content-encoding: gzip"),
-        fault=UpstreamCut, reason="encoding"),
+    Row(
+        "gzip_cut_in_a_whole_answer",
+        sized(_PACKED[:-9], b"content-encoding: gzip"),
+        fault=UpstreamCut,
+        reason="encoding",
+    ),
     cut("gzip_cut_with_its_answer", sized(_PACKED, b"content-encoding: gzip")[:-9]),
     bad("gzip_broken", sized(b"nope, not gzip", b"content-encoding: gzip"), "encoding"),
     bad("gzip_then_garbage", sized(_PACKED + b"garbage", b"content-encoding: gzip"), "encoding"),

@@ -14,6 +14,12 @@ NO_ROOTS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 Run = Callable[[Callable[[], Awaitable[None]]], None]
 
 
+async def until(truth: Callable[[], bool]) -> None:
+    """Wait for what the other side's packets will bring about."""
+    while not truth():  # noqa: ASYNC110 - a count read from outside has no event; the test's own limit ends the wait
+        await asyncio.sleep(0.002)
+
+
 @pytest.fixture(params=["uvloop", "asyncio"])
 def run(request: pytest.FixtureRequest) -> Run:
     """Return what runs an async function to its end and then looks for leftovers."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
+from typing import Self
 
 PATIENCE_S = 10.0
 
@@ -131,7 +132,7 @@ class ScriptedServer:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> "ScriptedServer":
+    def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 

@@ -7,8 +7,9 @@ import time
 from dataclasses import replace
 
 import pytest
+
 from contract.client.answers import CHUNKED, JSON, LINE, sized
-from contract.client.conftest import NO_ROOTS, Run
+from contract.client.conftest import NO_ROOTS, Run, until
 from contract.client.scripted import (
     Line,
     ScriptedServer,
@@ -21,7 +22,6 @@ from contract.client.scripted import (
     stop_listening,
     take,
 )
-
 from smartoken.errors import FailureClass
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.upstream import (
@@ -40,9 +40,7 @@ QUICK = Timeouts(connect_s=2, first_byte_s=0.15, idle_s=0.15, total_s=5)
 
 
 def peer_of(server: ScriptedServer, timeouts: Timeouts | None = None) -> Peer:
-    return Peer.parse(
-        f"http://127.0.0.1:{server.port}/v1", allow_private=True, timeouts=timeouts or Timeouts()
-    )
+    return Peer.parse(f"http://127.0.0.1:{server.port}/v1", allow_private=True, timeouts=timeouts or Timeouts())
 
 
 def quick_client() -> UpstreamClient:
@@ -64,9 +62,7 @@ def test_calls_in_sequence_share_one_connection(run: Run) -> None:
             client = quick_client()
             for _ in range(5):
                 assert await call(client, peer_of(server)) == JSON
-            assert client.stats() == UpstreamStats(
-                open=1, idle=1, created=1, reused=4, retried=0, failed_connects=0
-            )
+            assert client.stats() == UpstreamStats(open=1, idle=1, created=1, reused=4, retried=0, failed_connects=0)
             await client.close()
 
         run(main)
@@ -194,8 +190,7 @@ def test_an_idle_connection_that_the_server_closes_leaves_the_pool(run: Run) -> 
         async def main() -> None:
             client = quick_client()
             await call(client, peer_of(server))
-            while client.stats().open:
-                await asyncio.sleep(0.005)
+            await until(lambda: client.stats().open == 0)
             assert client.stats().idle == 0
             await client.close()
 
@@ -208,8 +203,7 @@ def test_bytes_on_an_idle_connection_close_it(run: Run) -> None:
         async def main() -> None:
             client = quick_client()
             await call(client, peer_of(server))
-            while client.stats().open:
-                await asyncio.sleep(0.005)
+            await until(lambda: client.stats().open == 0)
             await client.close()
 
         run(main)
@@ -656,9 +650,13 @@ def test_the_total_time_ends_a_stream_that_never_stops(run: Run) -> None:
             client = quick_client()
             short = Timeouts(first_byte_s=1, idle_s=1, total_s=0.25)
             response = await client.request(peer_of(server, short), "POST", "/chat", [], JSON)
-            with pytest.raises(UpstreamTimeout) as caught:
+
+            async def drain() -> None:
                 while await response.chunk():
                     pass
+
+            with pytest.raises(UpstreamTimeout) as caught:
+                await drain()
             assert caught.value.reason == "total"
             await client.close()
 

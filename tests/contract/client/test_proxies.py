@@ -6,11 +6,11 @@ import ssl
 import threading
 
 import pytest
+
 from contract.client.answers import JSON, sized
 from contract.client.certificates import Authority, make_authority
 from contract.client.conftest import NO_ROOTS, Run
 from contract.client.scripted import Line, Script, ScriptedServer, fin, hold, pause, rst, send, take
-
 from smartoken.errors import FailureClass
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
@@ -180,9 +180,7 @@ def test_allow_private_asks_the_proxy_for_a_private_target(run: Run) -> None:
 
         async def main() -> None:
             client = UpstreamClient(tls=NO_ROOTS)
-            peer = Peer.parse(
-                "http://10.0.0.5:8000", allow_private=True, proxy=Proxy.parse(f"127.0.0.1:{proxy.port}")
-            )
+            peer = Peer.parse("http://10.0.0.5:8000", allow_private=True, proxy=Proxy.parse(f"127.0.0.1:{proxy.port}"))
             assert await call(client, peer) == JSON
             await client.close()
 

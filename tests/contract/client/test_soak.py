@@ -9,7 +9,6 @@ from typing import cast
 
 from contract.client.answers import CHUNKED, LINE, sized
 from contract.client.conftest import NO_ROOTS, Run
-
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.upstream import Peer, Timeouts, UpstreamError
 

@@ -4,11 +4,11 @@ import asyncio
 import ssl
 
 import pytest
+
 from contract.client.answers import CHUNKED, JSON, LINE, sized
 from contract.client.certificates import Authority, make_authority
 from contract.client.conftest import Run
 from contract.client.scripted import Line, ScriptedServer, Step, fin, hold, pause, ragged, rst, send, take
-
 from smartoken.errors import FailureClass
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
@@ -26,6 +26,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="module")
 def trusting(authority: Authority) -> ssl.SSLContext:
     return tls_context(str(authority.bundle))
+
+
+@pytest.fixture(scope="module")
+def authority_and_trust(authority: Authority, trusting: ssl.SSLContext) -> tuple[Authority, ssl.SSLContext]:
+    return authority, trusting
 
 
 async def here(host: str, port: int) -> list[str]:
@@ -55,9 +60,7 @@ def test_calls_share_a_verified_connection(authority: Authority, trusting: ssl.S
         assert b"host: upstream.test:%d\r\n" % server.port in server.requests[0]
 
 
-def test_a_literal_address_is_verified_as_an_address(
-    authority: Authority, trusting: ssl.SSLContext, run: Run
-) -> None:
+def test_a_literal_address_is_verified_as_an_address(authority: Authority, trusting: ssl.SSLContext, run: Run) -> None:
     with ScriptedServer([take, send(OK), hold], tls=authority.server("127.0.0.1")) as server:
 
         async def main() -> None:
@@ -69,17 +72,19 @@ def test_a_literal_address_is_verified_as_an_address(
 
 
 @pytest.mark.parametrize(
-    ("host", "days", "trusted", "word"),
+    ("host", "validity", "word"),
     [
-        ("other.test", 1, True, "mismatch"),
-        (HOST, -1, True, "expired"),
-        (HOST, 1, False, "self-signed"),
+        ("other.test", (1, True), "mismatch"),
+        (HOST, (-1, True), "expired"),
+        (HOST, (1, False), "self-signed"),
     ],
     ids=["wrong_host", "expired", "self_signed"],
 )
 def test_a_bad_certificate_is_refused_before_anything_is_sent(
-    host: str, days: int, trusted: bool, word: str, authority: Authority, trusting: ssl.SSLContext, run: Run
+    host: str, validity: tuple[int, bool], word: str, authority_and_trust: tuple[Authority, ssl.SSLContext], run: Run
 ) -> None:
+    authority, trusting = authority_and_trust
+    days, trusted = validity
     with ScriptedServer([take, hold], tls=authority.server(host, days=days, trusted=trusted)) as server:
 
         async def main() -> None:
