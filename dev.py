@@ -313,11 +313,10 @@ def distributions() -> int:
 def check(arguments: list[str]) -> None:
     """Run all that a submission must pass; the last lines are pytest's summary."""
     ready("check", dev=True)
-    binaries = VENV / "bin"
-    step("ruff check", [str(binaries / "ruff"), "check", *LINTED])
-    step("ruff format", [str(binaries / "ruff"), "format", "--check", *LINTED])
-    step("mypy strict", [str(binaries / "mypy")])
-    step("import rule", [str(binaries / "lint-imports"), "--no-cache"])
+    step("ruff check", [venv_python(), "-m", "ruff", "check", *LINTED])
+    step("ruff format", [venv_python(), "-m", "ruff", "format", "--check", *LINTED])
+    step("mypy strict", [venv_python(), "-m", "mypy"])
+    step("import rule", [venv_python(), str(VENV / "bin" / "lint-imports"), "--no-cache"])
     say(f"ok {distributions()} distributions at run time (build/sbom.json)")
     coverage = ["--cov", "smartoken", "--cov-report", "", "--cov-fail-under", str(COVERAGE_FLOOR)]
     step("tests with coverage", pytest("-n", "auto", *coverage, "tests", *arguments), shown=True)
@@ -363,8 +362,8 @@ def docs(arguments: list[str]) -> None:
 def fmt(arguments: list[str]) -> None:
     """Format the code and apply the linter's safe fixes."""
     ready("fmt", dev=True)
-    step("ruff format", [str(VENV / "bin" / "ruff"), "format", *(arguments or LINTED)])
-    step("ruff fixes", [str(VENV / "bin" / "ruff"), "check", "--fix", *(arguments or LINTED)])
+    step("ruff format", [venv_python(), "-m", "ruff", "format", *(arguments or LINTED)])
+    step("ruff fixes", [venv_python(), "-m", "ruff", "check", "--fix", *(arguments or LINTED)])
 
 
 def lock(arguments: list[str]) -> None:
