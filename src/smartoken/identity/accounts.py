@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from smartoken.errors import InvalidRequestError, KeyRevokedError, NotFoundError
 from smartoken.identity import queries
 from smartoken.identity.facts import Account, ApiKey, Policy
 from smartoken.identity.keys import digest, shown
@@ -17,6 +18,7 @@ from smartoken.store import revisions
 
 HOUR_MS = 3_600_000
 MAX_OVERLAP_HOURS = 168
+ACTIVE, PAUSED, REVOKED, EXPOSED = STATUSES = ("active", "paused", "revoked", "exposed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,7 @@ def _secrets(rows: list[Mapping[str, Any]]) -> dict[str, list[KeySecret]]:
 def all_keys(conn: sa.Connection, account_id: str | None = None) -> list[StoredKey]:
     """Return every key with its secrets, of one account or of all."""
     rows = queries.key_rows(conn, account_id)
-    wanted = [each["id"] for each in rows] if account_id is not None else None
-    secrets = _secrets(queries.secret_rows(conn, wanted))
+    secrets = _secrets(queries.secret_rows(conn, account_id=account_id))
     return [_stored(each, secrets) for each in rows]
 
 
@@ -141,14 +142,88 @@ def add_secret(conn: sa.Connection, key_id: str, secret: str, pepper: bytes, now
 
 
 def rotate(conn: sa.Connection, key_id: str, secret: str, pepper: bytes, times: tuple[int, int]) -> None:
-    """Give a key a new secret; ``times`` is (now, overlap in hours), after which the old ones end."""
+    """Give a key a new secret; ``times`` is (now, overlap in hours), after which the old ones end.
+
+    The key keeps its id, and with it budgets, limits and history. Rotating an exposed key puts it into service again
+    with the new secret alone; a paused one stays paused.
+
+    Raises:
+        InvalidRequestError: the overlap is not from 0 to 168 hours, or the key is exposed and an overlap was asked.
+        NotFoundError, KeyRevokedError: there is no such key, or it was revoked for good.
+
+    """
     now_ms, overlap_hours = times
+    if not 0 <= overlap_hours <= MAX_OVERLAP_HOURS:
+        raise InvalidRequestError(f"The overlap must be from 0 to {MAX_OVERLAP_HOURS} hours.", param="overlap_hours")
+    status = _status(conn, key_id)
+    if status == REVOKED:
+        raise KeyRevokedError("A revoked key cannot be rotated; create a new one.")
+    if status == EXPOSED:
+        if overlap_hours:
+            raise InvalidRequestError("An exposed key is rotated without overlap.", param="overlap_hours")
+        queries.update_key(conn, key_id, {"status": ACTIVE})
     queries.end_secrets(conn, key_id, now_ms + overlap_hours * HOUR_MS)
     add_secret(conn, key_id, secret, pepper, now_ms)
     revisions.bump(conn)
 
 
-def change_key(conn: sa.Connection, key_id: str, changes: Mapping[str, Any]) -> None:
-    """Change a key's facts or status."""
+def set_status(conn: sa.Connection, key_id: str, status: str, now_ms: int) -> None:
+    """Pause, resume (``active``), revoke or mark as exposed; seen by every worker within two seconds.
+
+    Revoking is final. An exposed key is refused until it is rotated: its secrets end now. Setting the status that a
+    key has changes nothing.
+
+    Raises:
+        InvalidRequestError: no such status, or an exposed key is to be resumed without rotation.
+        NotFoundError, KeyRevokedError: there is no such key, or it was revoked for good.
+
+    """
+    if status not in STATUSES:
+        raise InvalidRequestError(f"The status must be one of {', '.join(STATUSES)}.", param="status")
+    before = _status(conn, key_id)
+    if before == status:
+        return
+    if before == REVOKED:
+        raise KeyRevokedError("A revoked key never works again; create a new one.")
+    if before == EXPOSED and status != REVOKED:
+        raise InvalidRequestError("The secret of this key is exposed; rotate the key to use it again.", param="status")
+    changes: dict[str, Any] = {"status": status}
+    if status == REVOKED:
+        changes["revoked_ms"] = now_ms
+    if status in (REVOKED, EXPOSED):
+        queries.end_secrets(conn, key_id, now_ms)
     queries.update_key(conn, key_id, changes)
     revisions.bump(conn)
+
+
+def change_key(conn: sa.Connection, key_id: str, changes: Mapping[str, Any]) -> None:
+    """Change a key's facts: name, scope, limits, owner, expiry. Its status is for ``set_status``."""
+    queries.update_key(conn, key_id, changes)
+    revisions.bump(conn)
+
+
+def add_account(conn: sa.Connection, row: Mapping[str, Any]) -> None:
+    """Store a new account."""
+    queries.insert_account(conn, row)
+    revisions.bump(conn)
+
+
+def change_account(conn: sa.Connection, account_id: str, changes: Mapping[str, Any]) -> None:
+    """Change an account's facts or its status: ``active`` or ``suspended``."""
+    queries.update_account(conn, account_id, changes)
+    revisions.bump(conn)
+
+
+def forget_ended(conn: sa.Connection, before_ms: int) -> int:
+    """Delete the digests of secrets that ended before an instant; returns how many. Keys themselves stay."""
+    gone = queries.drop_ended_secrets(conn, before_ms)
+    if gone:
+        revisions.bump(conn)
+    return gone
+
+
+def _status(conn: sa.Connection, key_id: str) -> str:
+    row = queries.key_by_id(conn, None, key_id)
+    if row is None:
+        raise NotFoundError("There is no key of this id.")
+    return str(row["status"])

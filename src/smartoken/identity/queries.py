@@ -74,11 +74,20 @@ def update_key(conn: sa.Connection, key_id: str, changes: Row) -> None:
     conn.execute(api_keys.update().where(api_keys.c.id == key_id).values(**changes))
 
 
-def secret_rows(conn: sa.Connection, key_ids: Sequence[str] | None = None) -> list[Row]:
-    """Return the secrets' digests and shown parts, oldest first."""
-    statement = sa.select(api_key_secrets).order_by(api_key_secrets.c.created_ms, api_key_secrets.c.digest)
+def secret_rows(conn: sa.Connection, key_ids: Sequence[str] | None = None, account_id: str | None = None) -> list[Row]:
+    """Return the secrets' digests and shown parts, of a page of keys, of one account or of all.
+
+    A key's secrets come oldest first, its current one (which has no end) last.
+    """
+    ended = api_key_secrets.c.valid_until_ms.is_not(None)
+    statement = sa.select(api_key_secrets).order_by(
+        ended.desc(), api_key_secrets.c.created_ms, api_key_secrets.c.valid_until_ms, api_key_secrets.c.digest
+    )
     if key_ids is not None:
         statement = statement.where(api_key_secrets.c.key_id.in_(key_ids))
+    if account_id is not None:
+        own = sa.select(api_keys.c.id).where(api_keys.c.account_id == account_id)
+        statement = statement.where(api_key_secrets.c.key_id.in_(own))
     return _rows(conn, statement)
 
 

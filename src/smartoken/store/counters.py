@@ -1,15 +1,20 @@
-"""Rate limits: tokens that refill with time, and places for calls at once. In memory, a fraction of a microsecond.
+"""Rate limits: tokens that refill with time, and places for calls at once. In memory, about a microsecond a call.
 
-Each worker counts for itself; with N workers and no shared counters each enforces its share, ceil(limit / N). A limit
-of 0 means none. Fails open by design: a rate limit protects capacity, money is protected elsewhere.
+Each worker counts for itself; with N workers and no shared counters (``store.shared_counters``) each enforces its
+share, ceil(limit / N). A limit of 0 means none. Fails open by design: a rate limit protects capacity, money is
+protected elsewhere.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
-_MAX_NAMES = 100_000
-_MINUTE = 60.0
+Count = TypeVar("Count")
+REQUESTS, TOKENS, PLACES = "requests per minute", "tokens per minute", "calls at once"
+MAX_NAMES = 100_000
+MINUTE_S = 60.0
+_PLACE_WAIT_S = 1.0  # nobody knows when a call ends
 _ROUNDING = 1e-9  # what repeated refills of a float may be off by
 
 
@@ -45,7 +50,7 @@ class Counters(Protocol):
 
 
 class _Bucket:
-    """A full minute's worth at most; refills steadily."""
+    """A minute's worth at most; refills steadily; owes at most a minute's worth, so that no name waits for hours."""
 
     __slots__ = ("at", "level", "limit")
 
@@ -59,68 +64,93 @@ class _Bucket:
         if limit != self.limit:
             self.level = min(self.level + max(0, limit - self.limit), limit)
             self.limit = limit
-        self.level = min(float(limit), self.level + (now - self.at) * limit / _MINUTE)
+        level = self.level + (now - self.at) * limit / MINUTE_S
+        self.level = level = min(level, limit)
         self.at = now
         # A call larger than a whole minute's worth goes through on a full bucket, else it never could.
-        missing = min(amount, float(limit)) - self.level
-        return 0.0 if missing <= _ROUNDING else missing * _MINUTE / limit
+        missing = min(amount, limit) - level
+        return 0.0 if missing <= _ROUNDING else missing * MINUTE_S / limit
+
+    def take(self, amount: float) -> None:
+        """Take what was there, or what a call turned out to need; a negative amount gives back."""
+        self.level = max(-float(self.limit), min(self.level - amount, float(self.limit)))
+
+
+class _Count:
+    """What is counted of one name."""
+
+    __slots__ = ("inside", "requests", "tokens")
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.requests: _Bucket | None = None
+        self.tokens: _Bucket | None = None
 
 
 class MemoryCounters:
     """Counters of one worker."""
 
-    __slots__ = ("_buckets", "_clock", "_inside", "_workers")
+    __slots__ = ("_clock", "_counts", "_workers")
 
     def __init__(self, monotonic: Callable[[], float], workers: int = 1) -> None:
         self._clock = monotonic
         self._workers = workers
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
-        self._inside: dict[str, int] = {}
+        self._counts: dict[str, _Count] = {}
 
-    def _share(self, limit: int) -> int:
+    def share(self, limit: int) -> int:
+        """Return this worker's part of a limit."""
         return -(-limit // self._workers)
-
-    def _bucket(self, name: str, kind: str, limit: int, now: float) -> _Bucket:
-        place = (name, kind)
-        bucket = self._buckets.get(place)
-        if bucket is None:
-            if len(self._buckets) >= _MAX_NAMES:
-                self._buckets.clear()
-            bucket = self._buckets[place] = _Bucket(limit, now)
-        return bucket
 
     def enter(self, name: str, limits: Limits, tokens: int) -> Over | None:
         """Count one call in, all limits or none; says which limit refuses it."""
+        count = self._counts.get(name) or self._new(name)
+        if limits.concurrency and count.inside >= self.share(limits.concurrency):
+            return Over(PLACES, limits.concurrency, _PLACE_WAIT_S)
         now = self._clock()
-        inside = self._inside.get(name, 0)
-        if limits.concurrency and inside >= self._share(limits.concurrency):
-            return Over("calls at once", limits.concurrency, 1.0)
-        taken: list[tuple[_Bucket, float]] = []
-        for kind, limit, amount in (
-            ("requests per minute", limits.rpm, 1.0),
-            ("tokens per minute", limits.tpm, float(tokens)),
-        ):
-            if limit:
-                bucket = self._bucket(name, kind, self._share(limit), now)
-                wait = bucket.wait(amount, self._share(limit), now)
-                if wait:
-                    return Over(kind, limit, wait)
-                taken.append((bucket, amount))
-        for bucket, amount in taken:
-            bucket.level -= amount
-        self._inside[name] = inside + 1
+        requests = tokens_left = None
+        if limits.rpm:
+            limit = self.share(limits.rpm)
+            requests = count.requests
+            if requests is None:
+                requests = count.requests = _Bucket(limit, now)
+            wait = requests.wait(1, limit, now)
+            if wait:
+                return Over(REQUESTS, limits.rpm, wait)
+        if limits.tpm:
+            limit = self.share(limits.tpm)
+            tokens_left = count.tokens
+            if tokens_left is None:
+                tokens_left = count.tokens = _Bucket(limit, now)
+            wait = tokens_left.wait(tokens, limit, now)
+            if wait:
+                return Over(TOKENS, limits.tpm, wait)
+            tokens_left.take(tokens)
+        if requests is not None:
+            requests.level -= 1
+        count.inside += 1
         return None
 
     def leave(self, name: str) -> None:
         """Give a call's place back."""
-        inside = self._inside.get(name, 0) - 1
-        if inside > 0:
-            self._inside[name] = inside
-        else:
-            self._inside.pop(name, None)
+        count = self._counts.get(name)
+        if count is not None and count.inside:
+            count.inside -= 1
 
     def adjust(self, name: str, tokens: int) -> None:
         """Correct the tokens that a call was counted with by the difference to what it used."""
-        bucket = self._buckets.get((name, "tokens per minute"))
-        if bucket is not None:
-            bucket.level = min(bucket.level - tokens, float(bucket.limit))
+        count = self._counts.get(name)
+        if count is not None and count.tokens is not None:
+            count.tokens.take(tokens)
+
+    def _new(self, name: str) -> _Count:
+        if len(self._counts) >= MAX_NAMES:
+            forget_idle(self._counts, lambda count: count.inside == 0)
+        count = self._counts[name] = _Count()
+        return count
+
+
+def forget_idle(counts: dict[str, Count], idle: Callable[[Count], bool]) -> None:
+    """Drop the tenth that was counted first and has no call under way, so that memory stays bounded."""
+    old = [name for name, count in islice(counts.items(), MAX_NAMES // 10) if idle(count)]
+    for name in old:
+        del counts[name]

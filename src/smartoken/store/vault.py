@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from hmac import compare_digest
+from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,13 +46,29 @@ class Secret:
 
     __str__ = __repr__
 
+    def __format__(self, spec: str) -> str:
+        """Show nothing in an f-string either."""
+        return format("***", spec)
+
     def __eq__(self, other: object) -> bool:
-        """Whether two secrets hold the same value."""
-        return isinstance(other, Secret) and other._value == self._value
+        """Whether two secrets hold the same value, in a time that does not tell where they differ."""
+        return isinstance(other, Secret) and compare_digest(other._value.encode(), self._value.encode())
 
     def __hash__(self) -> int:
         """Hash by value, so that a frozen record with a secret can be a key in memory."""
         return hash(self._value)
+
+    def __copy__(self) -> "Secret":
+        """Return itself: nothing of it changes."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        """Return itself, so that records with a secret may be copied."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled, which would write the value out."""
+        raise TypeError("a secret is not written out")
 
 
 @dataclass(frozen=True, slots=True)

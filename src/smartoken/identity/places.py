@@ -1,0 +1,20 @@
+"""Where a call may come from: an address against a key's networks. Pure.
+
+Fails closed: what cannot be read is not allowed.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Network = IPv4Network | IPv6Network
+
+
+def address_allowed(networks: Iterable[Network], address: str | None) -> bool:
+    """Whether an address lies in one of the networks; an IPv4 address mapped into IPv6 counts as IPv4."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in each for each in networks)
