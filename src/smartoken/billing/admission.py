@@ -216,6 +216,28 @@ class Settled:
     overrun: int
 
 
+def settle_late(charge: int, windows: Sequence[RowFacts], funds: Sequence[RowFacts]) -> Settled:
+    """Charge a call whose lease was given up before its end was known: from what is free now, the rest is overrun.
+
+    ``funds`` are those that the call held, in burn order; the figures are the store's. No limit is passed for it.
+
+    Raises:
+        ValueError: the charge is negative.
+
+    """
+    if charge < 0:
+        raise ValueError(f"a charge is never negative, got {charge}")
+    rest = most = min((charge, *(each.free for each in windows)))
+    lines: list[tuple[str, int]] = []
+    for each in funds:
+        share = min(rest, each.free)
+        if share:
+            lines.append((each.row, share))
+            rest -= share
+    paid = most - rest
+    return Settled(tuple(lines), tuple(each.row for each in windows), paid, charge - paid)
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseState:
     """A lease as a flush writes it: ``amount`` and ``in_calls`` are absolute, ``spent`` is to be added to used."""
@@ -245,6 +267,10 @@ class LeaseBook:
     def leases(self, rows: Iterable[str]) -> tuple[Lease, ...]:
         """Return the leases of several rows, in their order."""
         return tuple(map(self.lease, rows))
+
+    def rows(self) -> tuple[str, ...]:
+        """Return the rows that this worker has leases of."""
+        return tuple(sorted(self._leases))
 
     def observe(self, facts: RowFacts) -> None:
         """Take over a row's figures from the store, where ``held`` includes this worker's lease as last stored.
