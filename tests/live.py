@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 import uvicorn
 
 from smartoken.app import Application, open_store, running
+from smartoken.billing.ledger import Stamp
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
 from smartoken.identity import accounts, queries
 from smartoken.identity.keys import mint
 from smartoken.operations.demo import Making, account_row, key_row
+from smartoken.operations.opening import open_money
 from smartoken.operations.stored_models import key_place
 from smartoken.sandbox.server import Sandbox
 from smartoken.settings import Settings
@@ -27,6 +29,7 @@ from smartoken.store import revisions
 from smartoken.store.schema import models as models_table
 from smartoken.store.schema import offers, provider_keys, providers
 
+BALANCE = 1_000_000_000_000
 PRICE = {"currency": "USD", "input": "1.00", "cached_input": "0.10", "output": "2.00"}
 
 
@@ -88,6 +91,8 @@ class Live:
 def seed(conn, store, making, port, rows):
     account = account_row(making, "acme", "Acme")
     queries.insert_account(conn, account)
+    opened = Stamp(f"open:{account['id']}", making.now_ms, actor="test", reason="opening balance")
+    open_money(conn, account["id"], BALANCE, 0, opened)
     secret = mint(os.urandom(32))
     accounts.add_key(conn, key_row(making, account["id"], "main"), secret, store.pepper)
     made = set()

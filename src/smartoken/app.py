@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +20,17 @@ from smartoken.catalog.files import Catalog, load_catalog
 from smartoken.catalog.holidays import is_holiday
 from smartoken.clock import Clock, SystemClock
 from smartoken.gateway.authenticate import Authenticator
+from smartoken.gateway.cashier import Cashier
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
 from smartoken.gateway.reply import Receive, Scope, Send
 from smartoken.gateway.resources import Gateway
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import sweep
-from smartoken.gateway.settle import Settler
+from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
-from smartoken.operations import calls, environment, settlement
+from smartoken.operations import calls, environment
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.pepper import open_pepper
@@ -193,29 +194,33 @@ async def running(settings: Settings, store: OpenStore, connections: set[Any]) -
         ]
         watch = DirectoryWatch(store, catalog, environment.joined(parts))
         await watch.refresh()
-        worker = _assemble(settings, store, watch, client)
+        cashier = Cashier(store.db, SystemClock(), settings.data_dir, settings.workers)
+        await cashier.open()
+        worker = _assemble(settings, store, watch, client, cashier)
         loop = asyncio.get_running_loop()
         worker.tasks = [
             loop.create_task(watch.run()),
             loop.create_task(worker.gateway.settler.run()),
+            loop.create_task(cashier.run()),
             loop.create_task(_keep_awake(worker, connections)),
         ]
         try:
             yield worker
         finally:
             worker.draining = True
-            await _drain(worker)
+            await cashier.close(settled=await _drain(worker))
     finally:
         await client.close()
         await sandbox.stop()
 
 
-def _assemble(settings: Settings, store: OpenStore, watch: DirectoryWatch, client: UpstreamClient) -> Worker:
+def _assemble(
+    settings: Settings, store: OpenStore, watch: DirectoryWatch, client: UpstreamClient, cashier: Cashier
+) -> Worker:
     clock, db = SystemClock(), store.db
     upstreams = Upstreams(client, clock)
-
-    async def keep(records: Sequence[CallRecord]) -> None:
-        await db.write(settlement.record_calls, records)
+    till, logbook, tariffs = cashier.till, cashier.logbook, Tariffs(is_holiday)
+    assert till is not None  # noqa: S101 - the cashier is open
 
     async def stored_call(account_id: str, call_id: str) -> CallRecord | None:
         return await db.read(calls.one, account_id, call_id)
@@ -224,8 +229,11 @@ def _assemble(settings: Settings, store: OpenStore, watch: DirectoryWatch, clien
         directory=watch,
         authenticator=Authenticator(store.pepper, watch.refresh),
         upstreams=upstreams,
-        relay=Relay(upstreams, clock),
-        settler=Settler(keep, is_holiday, clock),
+        relay=Relay(upstreams, clock, till, logbook),
+        settler=Settler(cashier.store, tariffs, clock, till, logbook),
+        till=till,
+        tariffs=tariffs,
+        logbook=logbook,
         counters=MemoryCounters(clock.monotonic, settings.workers),
         metrics=Metrics(),
         clock=clock,
@@ -253,7 +261,8 @@ async def _keep_awake(worker: Worker, connections: set[Any]) -> None:
         sweep(connections, loop.time())
 
 
-async def _drain(worker: Worker) -> None:
+async def _drain(worker: Worker) -> bool:
+    """Let calls under way end and store what they came to; false if something could not be stored."""
     until = worker.clock.monotonic() + DRAIN_S
     while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:
         await asyncio.sleep(0.05)
@@ -262,8 +271,10 @@ async def _drain(worker: Worker) -> None:
     await asyncio.gather(*worker.tasks, return_exceptions=True)
     try:
         await worker.gateway.settler.flush()
-    except Exception:  # noqa: BLE001 - the process edge: say what is lost and go on closing
-        _log.exception("%d usage records could not be stored at shutdown", worker.gateway.settler.waiting)
+        await worker.gateway.settler.flush()
+    except Exception:  # noqa: BLE001 - the process edge: the journal keeps what the store did not take
+        _log.exception("%d usage records stay in the journal for the next start", worker.gateway.settler.waiting)
+    return worker.gateway.settler.waiting == 0 and worker.gateway.metrics.in_flight == 0
 
 
 class Application:

@@ -78,7 +78,7 @@ def leases_of(conn: sa.Connection, epoch: str, ids: Iterable[str] | None = None)
     statement = sa.select(leases.c.row_id, leases.c.amount_nano, leases.c.in_calls_nano).where(leases.c.epoch == epoch)
     if ids is not None:
         statement = statement.where(leases.c.row_id.in_(sorted(set(ids))))
-    return {row: (int(amount), int(calls)) for row, amount, calls in conn.execute(statement).tuples()}
+    return {row: (int(amount), int(calls)) for row, amount, calls in conn.execute(statement)}
 
 
 def in_calls(conn: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
@@ -88,7 +88,7 @@ def in_calls(conn: sa.Connection, ids: Iterable[str]) -> dict[str, int]:
         .where(leases.c.row_id.in_(sorted(set(ids))))
         .group_by(leases.c.row_id)
     )
-    return {row: int(held) for row, held in conn.execute(statement).tuples()}
+    return {row: int(held) for row, held in conn.execute(statement)}
 
 
 def write_leases(conn: sa.Connection, epoch: str, states: Sequence[tuple[str, int, int]]) -> None:
@@ -200,7 +200,7 @@ def shift_house(conn: sa.Connection, book: str, currency: str, nano: int) -> Non
 def house_balances(conn: sa.Connection) -> dict[tuple[str, str], int]:
     """Return the kept balances of the house's books."""
     found = conn.execute(sa.select(house_books.c.book, house_books.c.currency, house_books.c.nano))
-    return {(book, currency): int(nano) for book, currency, nano in found.tuples()}
+    return {(book, currency): int(nano) for book, currency, nano in found}
 
 
 def book_sums(conn: sa.Connection) -> dict[tuple[str, str], int]:
@@ -210,7 +210,7 @@ def book_sums(conn: sa.Connection) -> dict[tuple[str, str], int]:
         .join(transfers, transfers.c.id == postings.c.transfer_id)
         .group_by(postings.c.book, transfers.c.currency)
     )
-    return {(book, currency): int(nano) for book, currency, nano in conn.execute(statement).tuples()}
+    return {(book, currency): int(nano) for book, currency, nano in conn.execute(statement)}
 
 
 def transfer_rows(
@@ -241,7 +241,7 @@ def one_transfer(conn: sa.Connection, transfer_id: str) -> Row | None:
     if not found:
         return None
     statement = sa.select(postings.c.book, postings.c.nano).where(postings.c.transfer_id == transfer_id)
-    moved = conn.execute(statement.order_by(postings.c.place)).tuples()
+    moved = conn.execute(statement.order_by(postings.c.place))
     return {**found[0], "postings": [(book, int(nano)) for book, nano in moved]}
 
 

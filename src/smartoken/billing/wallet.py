@@ -16,6 +16,8 @@ from smartoken.billing.grants import Fund
 from smartoken.billing.ledger import ConflictError, Kind, Posting, Stamp, Transfer, is_fund, wallet
 from smartoken.store import revisions
 
+PLAY = "play"  # the category of grants that pay for the sandbox, and for nothing else
+PLAY_MODELS = ("sandbox/*",)
 MONEY = "money"  # bumped by whatever workers must look at: a lowered limit, money owed, a new or closed fund
 
 
@@ -52,6 +54,7 @@ def read_fund(row: Mapping[str, Any]) -> Fund:
         expires_ms=row["expires_ms"],
         promotional=row["promotional"],
         models=tuple(row["models"]),
+        except_models=() if row["category"] == PLAY else PLAY_MODELS,
     )
 
 

@@ -68,6 +68,7 @@ class Wish:
     call: Call
     model: ServedModel
     thinking: bool | None = None
+    limit: int | None = None  # output tokens to send as the limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ and the output that was seen is counted, and the usage says so. Error text is ne
 
 from typing import Any
 
+import orjson
+
 from smartoken.tokens import TokenUsage, UsageSource, estimate_tokens
 
 _TEMPLATE_TOKENS = 3  # a message's frame in chat templates, measured over the families' tokenizers
@@ -28,7 +30,7 @@ def prompt_text(body: dict[str, Any]) -> list[str]:
             pieces.append(message["reasoning_content"])
     tools = body.get("tools")
     if tools:
-        pieces.append(str(tools))
+        pieces.append(orjson.dumps(tools).decode())
     return pieces
 
 
@@ -40,9 +42,13 @@ def estimate_prompt(body: dict[str, Any]) -> int:
 class Meter:
     """Collects what one attempt sent; cheap per chunk, counts only when asked."""
 
-    __slots__ = ("_output", "_reasoning", "reported", "thinking")
+    __slots__ = ("_counted", "_fresh", "_output", "_reasoning", "most_tokens", "pieces", "reported", "thinking")
 
     def __init__(self) -> None:
+        self._counted = 0  # tokens estimated of what is no longer fresh
+        self._fresh: list[str] = []  # text since the last estimate
+        self.pieces = 0  # each holds a token at least
+        self.most_tokens = 0  # never fewer than what was sent: an estimate, and a token a byte for what came after it
         self._output: list[str] = []
         self._reasoning: list[str] = []
         self.reported: TokenUsage | None = None
@@ -53,16 +59,32 @@ class Meter:
         text = delta.get("content")
         if text:
             self._output.append(text)
+            self._grew(text)
         text = delta.get("reasoning_content")
         if text:
             self._reasoning.append(text)
             self.thinking = True
+            self._grew(text)
         calls = delta.get("tool_calls")
         if calls:
             for call in calls:
                 function = call.get("function") or {}
-                self._output.append(function.get("name") or "")
-                self._output.append(function.get("arguments") or "")
+                text = f"{function.get('name') or ''}{function.get('arguments') or ''}"
+                self._output.append(text)
+                self._grew(text)
+
+    def _grew(self, text: str) -> None:
+        self.pieces += 1
+        self._fresh.append(text)
+        self.most_tokens += len(text) if text.isascii() else 3 * len(text)
+
+    def counted_tokens(self) -> int:
+        """Return the tokens sent so far by our own count; cheap when asked again, since only new text is looked at."""
+        if self._fresh:
+            self._counted += estimate_tokens("".join(self._fresh))
+            self._fresh.clear()
+        self.most_tokens = max(self._counted, self.pieces)
+        return self.most_tokens
 
     @property
     def reasoning_text(self) -> str:

@@ -9,7 +9,7 @@ import logging
 
 import orjson
 
-from smartoken.errors import InternalError, RateLimitError, SmartokenError, error_body
+from smartoken.errors import InternalError, LedgerUnavailableError, RateLimitError, SmartokenError, error_body
 from smartoken.gateway.admit import UNLIMITED, admit
 from smartoken.gateway.authenticate import presented_key
 from smartoken.gateway.call import Call, EndReason, Outcome, Plan
@@ -21,6 +21,7 @@ from smartoken.gateway.request import ClientLeftError, Request
 from smartoken.gateway.resources import Gateway
 from smartoken.gateway.settle import usage_object
 from smartoken.gateway.stream import announce, printable
+from smartoken.gateway.till import Held
 from smartoken.identity.facts import Caller
 from smartoken.money import amount_text
 from smartoken.usage.records import CallRecord
@@ -44,7 +45,9 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         if plan.warnings:
             reply.headers.append((b"x-smartoken-warning", printable("; ".join(plan.warnings))))
         admission = admit(call, gateway.counters)
+        held = await hold(gateway, call, plan, reply)
     except SmartokenError as error:
+        admission.release(0)
         _note_refusal(gateway, call, plan, error)
         await refuse(gateway, reply, call_id, error)
         return
@@ -53,13 +56,13 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
     gateway.metrics.in_flight += 1
     outcome = Outcome()
     try:
-        outcome = await gateway.relay.run(call, plan, reply)
+        outcome = await gateway.relay.run(call, plan, reply, held)
     except Exception:  # noqa: BLE001 - the process edge of one call: whatever went wrong is ours, and is settled as ours
         _log.exception("call %s failed inside the gateway", call_id)
         outcome.error = InternalError("The gateway failed; nothing was charged.")
     finally:
         gateway.metrics.in_flight -= 1
-        record = gateway.settler.settle(call, plan, outcome)
+        record = gateway.settler.settle(call, plan, outcome, held)
         admission.release(outcome.usage.total if outcome.usage is not None else None)
         _count(gateway, record, outcome)
     await _last_bytes(gateway, call, outcome, record, reply)
@@ -74,6 +77,21 @@ async def identify(gateway: Gateway, request: Request, reply: Reply) -> Caller:
     if request.origin is not None:
         reply.headers.extend(cors_headers(request.origin, caller.key.allowed_origins))
     return caller
+
+
+async def hold(gateway: Gateway, call: Call, plan: Plan, reply: Reply) -> Held:
+    """Step 3: the money for the call, and the journal's note that it begins."""
+    price = plan.model.price
+    assert price is not None  # noqa: S101 - a model without a price is never planned
+    held = await gateway.till.hold(call, plan, gateway.tariffs.at(price, call.now))
+    try:
+        gateway.logbook.dispatched(call, plan, held)
+    except OSError:
+        gateway.till.book.release(held.hold)
+        raise LedgerUnavailableError("The journal cannot be written; nothing was started.", retry_after_s=5) from None
+    if held.plan.told is not None:
+        reply.headers.append((b"x-smartoken-max-tokens", str(held.plan.told).encode()))
+    return held
 
 
 def _call(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
@@ -101,7 +119,7 @@ def _note_refusal(gateway: Gateway, call: Call | None, plan: Plan | None, error:
     gateway.metrics.count("smartoken_refusals", (error.code, error.limit_source or ""))
     if call is not None and not isinstance(error, RateLimitError):
         outcome = Outcome(end=EndReason.REFUSED, status=error.status, error=error)
-        gateway.settler.settle(call, plan, outcome)
+        gateway.settler.settle(call, plan, outcome, None)
 
 
 def _count(gateway: Gateway, record: CallRecord, outcome: Outcome) -> None:

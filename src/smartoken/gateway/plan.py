@@ -119,7 +119,7 @@ def plan_call(call: Call, directory: Directory, pick_key: KeyPicker, prepare: Pr
         target = Target(each, key, {})
         if not targets:
             try:
-                target = prepare(target, Wish(call, model, thinking))
+                target = prepare(target, Wish(call, model, thinking, call.request.limit))
             except InvalidRequestError as error:
                 refused = refused or error
                 continue

@@ -11,9 +11,12 @@ from smartoken.clock import Clock
 from smartoken.errors import InvalidRequestError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content, told_to_client
+from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.meter import Meter
+from smartoken.gateway.purse import Purse
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.stream import END_OF_FINISH, AnswerStream
+from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.providers.answers import read_answer_bytes
 from smartoken.providers.failures import Failure, classify
@@ -32,6 +35,7 @@ _OK = 200
 class Relayed:
     """What one call gathers while it is relayed."""
 
+    held: Held
     outcome: Outcome = field(default_factory=Outcome)
     meter: Meter = field(default_factory=Meter)
     response: UpstreamResponse | None = None
@@ -42,11 +46,13 @@ class Relayed:
 class Relay:
     """Sends calls upstream; one a worker."""
 
-    __slots__ = ("_clock", "_draining", "_open", "_upstreams")
+    __slots__ = ("_clock", "_draining", "_logbook", "_open", "_till", "_upstreams")
 
-    def __init__(self, upstreams: Upstreams, clock: Clock) -> None:
+    def __init__(self, upstreams: Upstreams, clock: Clock, till: Till, logbook: Logbook) -> None:
         self._upstreams = upstreams
         self._clock = clock
+        self._till = till
+        self._logbook = logbook
         self._draining = 0
         self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
 
@@ -55,9 +61,9 @@ class Relay:
         """How many streams are under way."""
         return len(self._open)
 
-    async def run(self, call: Call, plan: Plan, reply: Reply) -> Outcome:
+    async def run(self, call: Call, plan: Plan, reply: Reply, held: Held) -> Outcome:
         """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's."""
-        relayed = Relayed()
+        relayed = Relayed(held)
         reply.on_gone = lambda: self._client_left(relayed)
         if call.request.stream:
             self._open[reply] = call.started
@@ -91,15 +97,18 @@ class Relay:
     async def _attempts(self, call: Call, plan: Plan, reply: Reply, relayed: Relayed) -> None:
         outcome = relayed.outcome
         failures: list[tuple[str, Failure]] = []
+        limit = relayed.held.plan.send_limit
         for planned in plan.targets:
             if reply.gone:
                 break
             target = planned
             if not target.body:
                 try:
-                    target = self._upstreams.prepared(planned, Wish(call, plan.model, plan.thinking))
+                    target = self._upstreams.prepared(planned, Wish(call, plan.model, plan.thinking, limit))
                 except InvalidRequestError:
                     continue  # this provider cannot take a parameter that the first one could
+            elif limit is not None and call.request.limit is None:
+                target = self._upstreams.limited(target, call, limit)
             provider = target.offer.provider.id
             outcome.target = target
             attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(call))
@@ -141,6 +150,7 @@ class Relay:
         """
         relayed.meter = Meter()
         try:
+            self._logbook.sent(call.id)
             response = relayed.response = await self._upstreams.send(target)
             relayed.sent = True
             relayed.outcome.attempts[-1].status = response.status
@@ -188,6 +198,7 @@ class Relay:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
         stream = AnswerStream(call, target, outcome, reply)
+        purse = Purse(call, relayed.held, self._till, self._logbook)
         relayed.meter = stream.meter
         reader = StreamReader(dialect(target.offer.provider.dialect))
         drain_until: float | None = None
@@ -197,6 +208,9 @@ class Relay:
                 now = self._clock.monotonic()
                 await stream.take(reader.feed(piece) if piece else reader.close(), int((now - call.started) * 1000))
                 if not piece:
+                    break
+                if stream.begun and not await purse.covers(stream.meter, now):
+                    await stream.end_for_money()
                     break
                 if reply.gone:
                     if drain_until is None:

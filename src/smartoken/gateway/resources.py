@@ -6,9 +6,11 @@ from typing import Any, Protocol
 
 from smartoken.clock import Clock
 from smartoken.gateway.authenticate import Authenticator
+from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
-from smartoken.gateway.settle import Settler
+from smartoken.gateway.settle import Settler, Tariffs
+from smartoken.gateway.till import Till
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.identity.facts import Caller
 from smartoken.operations.directory import Directory
@@ -44,6 +46,9 @@ class Gateway:
     upstreams: Upstreams
     relay: Relay
     settler: Settler
+    till: Till
+    tariffs: Tariffs
+    logbook: Logbook
     counters: Counters
     metrics: Metrics
     clock: Clock

@@ -14,6 +14,8 @@ from smartoken.billing.prices import Charge, Tariff, tariff
 from smartoken.catalog.offers import Price
 from smartoken.clock import Clock
 from smartoken.gateway.call import Call, EndReason, Outcome, Plan
+from smartoken.gateway.logbook import Logbook
+from smartoken.gateway.till import Held, Till
 from smartoken.tokens import TokenUsage
 from smartoken.usage.records import CallRecord
 
@@ -50,16 +52,20 @@ class Tariffs:
 class Settler:
     """Prices outcomes and keeps the records until they are stored."""
 
-    __slots__ = ("_clock", "_flushing", "_store", "_tariffs", "_waiting")
+    __slots__ = ("_clock", "_flushing", "_logbook", "_store", "_tariffs", "_till", "_waiting")
 
     def __init__(
         self,
         store: Callable[[Sequence[CallRecord]], Awaitable[None]],
-        is_holiday: HolidayCheck,
+        tariffs: Tariffs,
         clock: Clock,
+        till: Till,
+        logbook: Logbook,
     ) -> None:
         self._store = store
-        self._tariffs = Tariffs(is_holiday)
+        self._tariffs = tariffs
+        self._till = till
+        self._logbook = logbook
         self._clock = clock
         self._waiting: list[CallRecord] = []
         self._flushing: list[CallRecord] = []
@@ -69,8 +75,11 @@ class Settler:
         """How many records are not stored yet."""
         return len(self._waiting) + len(self._flushing)
 
-    def settle(self, call: Call, plan: Plan | None, outcome: Outcome) -> CallRecord:
-        """Price the outcome, keep its record for the next flush and return it."""
+    def settle(self, call: Call, plan: Plan | None, outcome: Outcome, held: Held | None) -> CallRecord:
+        """Price the outcome, pay it from what is held, journal it, and keep its record for the next flush.
+
+        What went past the hold is not the customer's: it is noted as the house's overrun.
+        """
         sell = cost = FREE
         usage = outcome.usage
         target = outcome.target
@@ -80,6 +89,20 @@ class Settler:
         if usage is not None and cost_price is not None:
             cost = self._tariffs.at(cost_price, call.now).charge(usage, thinking=outcome.thinking)
         record = self._record(call, plan, outcome, sell, cost if cost_price is not None else None)
+        if held is not None:
+            bound = held.hold.nano
+            paid = self._till.book.settle(held.hold, sell.nano)
+            record = record._replace(
+                charge_nano=paid.paid,
+                bound_nano=bound,
+                overrun_nano=paid.overrun,
+                fund_lines=[list(line) for line in paid.lines],
+                windows=[each.row for each in held.place.windows] if paid.paid else [],
+            )
+            try:
+                self._logbook.final(record)
+            except OSError:
+                _log.exception("the journal has no room for call %s; its record waits in memory only", call.id)
         self._waiting.append(record)
         return record
 

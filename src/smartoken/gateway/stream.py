@@ -191,6 +191,22 @@ class AnswerStream:
         self._fail(failure)
         outcome.usage = self._usage()
 
+    async def end_for_money(self) -> None:
+        """End the answer here, because no more money can be held for it: ``length``, and whose limit it was."""
+        self.done = True
+        choices: list[dict[str, Any]] = [
+            {"index": index, "delta": {}, "logprobs": None, "finish_reason": "length"}
+            for index in sorted(self._choices - self._finished)
+        ]
+        self._finished |= self._choices
+        self._finish = "length"
+        self._outcome.evidence = "limited_by:budget"
+        if not self._reply.gone:
+            chunk = {"id": self._call.id, "object": "chat.completion.chunk", "created": self._call.created}
+            await self._reply.chunk(
+                event({**chunk, "model": self._call.request.model, "choices": choices, "limited_by": "budget"})
+            )
+
     async def _release_empty(self) -> None:
         """Pass on an answer that ended without content, when it says why; an unexplained one counts as a failure."""
         reported = self.meter.reported

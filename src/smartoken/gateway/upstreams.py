@@ -17,7 +17,7 @@ from smartoken.providers.failures import Failure
 from smartoken.providers.reasoning import WARNING as LOST_WARNING
 from smartoken.providers.reasoning import ReasoningStore
 from smartoken.providers.registry import dialect
-from smartoken.providers.requests import demands_replay, upstream_body
+from smartoken.providers.requests import demands_replay, limit_name, upstream_body
 from smartoken.providers.setup import ProviderSetup, UpstreamKey
 from smartoken.providers.upstream import Peer, Upstream, UpstreamResponse
 from smartoken.routing.health import Health
@@ -105,9 +105,14 @@ class Upstreams:
             account, now = call.caller.account.id, self._clock.monotonic()
             messages, lost = self._reasoning.attach(account, body["messages"], now)
             body = {**body, "messages": messages}
-        outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=call.request.limit)
+        outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=wish.limit)
         warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
         return replace(target, body=outgoing.body, warnings=warnings)
+
+    def limited(self, target: Target, call: Call, limit: int) -> Target:
+        """Return the target with an output limit in its body, under the name that its provider takes."""
+        name = limit_name(dialect(target.offer.provider.dialect), call.request.body, limit).name
+        return replace(target, body={**target.body, name: limit})
 
     def remember(self, call: Call, tool_call_ids: Sequence[str], reasoning: str) -> None:
         """Keep the thinking that led to tool calls, for the turn that will answer them."""

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from smartoken.billing.ledger import Stamp
 from smartoken.identity import accounts, queries
 from smartoken.identity.keys import mint, well_formed
 from smartoken.ids import new_id
+from smartoken.operations.opening import give_play_money, open_money
 
 ACCOUNT = "demo"
 KEY_FILE = "demo-key"
@@ -104,7 +106,11 @@ def ensure(conn: sa.Connection, data_dir: Path, making: Making) -> str | None:
     row = queries.account_by_slug(conn, ACCOUNT)
     if row is None:
         fresh = account_row(making, ACCOUNT, "Demo (play money)")
-        queries.insert_account(conn, {**fresh, "opening_balance_nano": PLAY_MONEY_NANO})
+        queries.insert_account(conn, fresh)
+        account_id, grant_id = str(fresh["id"]), making.id("grant")
+        open_money(conn, account_id, 0, 0, Stamp(f"open:{account_id}", making.now_ms))
+        stamp = Stamp(f"grant:{grant_id}", making.now_ms, reason="play money for the sandbox")
+        give_play_money(conn, account_id, grant_id, PLAY_MONEY_NANO, stamp)
         row = fresh
     kept = kept_key(data_dir)
     key = queries.key_by_name(conn, str(row["id"]), "demo")

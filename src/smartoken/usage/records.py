@@ -47,7 +47,7 @@ class CallRecord(NamedTuple):
     attempts: list[dict[str, Any]]
     evidence: str | None
     client_ip: str | None
-    fund_lines: list[tuple[str, int]]  # what each fund paid, in burn order
+    fund_lines: list[list[Any]]  # what each fund paid, in burn order
     windows: list[str]  # the budget windows that the charge counts in, fixed at admission
     transfer_id: str | None  # the spend that the charge is part of; None: nothing was charged
 

@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from smartoken.store.money_tables import metadata
+from smartoken.store import money_tables
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=metadata,
+    target_metadata=money_tables.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     transaction_per_migration=False,
 )

@@ -1,0 +1,177 @@
+"""A worker's dealings with the store about money: its epoch, its journal's folder, flushes, and the replay of the dead.
+
+One transaction over leases at a time: growing a lease and flushing all of them take turns. A worker that has not
+flushed for 20 seconds, or that was declared dead by another, admits nothing new; what it holds settles all the same.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from smartoken.billing.budgets import BudgetWindow
+from smartoken.billing.journal import Journal, Record, read_folder
+from smartoken.billing.wallet import Ask, Grown, read_facts
+from smartoken.clock import Clock
+from smartoken.gateway.logbook import Logbook
+from smartoken.gateway.till import Till
+from smartoken.ids import new_id
+from smartoken.operations import bank
+from smartoken.operations.money_view import load_money, money_revision
+from smartoken.operations.settlement import Batch, settle
+from smartoken.store.database import Database
+from smartoken.store.oscalls import datasync, preallocate, try_lock
+from smartoken.usage.records import CallRecord
+
+_log = logging.getLogger(__name__)
+SILENT_S = 20.0
+BEAT_S = 5.0
+FOLDER = "journal"
+_LOCK = "lock"
+
+
+class Home:
+    """The folder of one worker's journal, locked while the process lives."""
+
+    def __init__(self, root: Path, epoch: str) -> None:
+        """Make and lock the folder."""
+        self.epoch = epoch
+        self.path = root / FOLDER / epoch
+        self.path.mkdir(parents=True, mode=0o700)
+        self._fd = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        if not try_lock(self._fd):
+            raise RuntimeError(f"{self.path} is locked by another process")
+
+    def leave(self, *, remove: bool) -> None:
+        """Give the folder up; ``remove`` when everything in it is settled."""
+        if remove:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._fd)
+
+
+def orphans(root: Path, own: str) -> list[tuple[str, Path, int]]:
+    """Return the folders whose workers are gone as ``(epoch, folder, lock)``; the locks are held until closed."""
+    found = []
+    for folder in sorted((root / FOLDER).glob("ep_*")):
+        if folder.name == own:
+            continue
+        try:
+            fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            continue
+        if try_lock(fd):
+            found.append((folder.name, folder, fd))
+        else:
+            os.close(fd)
+    return found
+
+
+def _records(folder: Path) -> list[Record]:
+    return list(read_folder(folder))
+
+
+class Cashier:
+    """One worker's; opened before the first call, closed after the last."""
+
+    def __init__(self, db: Database, clock: Clock, root: Path, workers: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._root = root
+        self._workers = workers
+        self._turn = asyncio.Lock()
+        self._last_ok = clock.monotonic()
+        self._dead = False
+        self.home = Home(root, new_id("ep", clock.now_ns(), os.urandom(10)))
+        self.journal = Journal(self.home.path, preallocate=preallocate, datasync=datasync)
+        self.logbook = Logbook(self.journal)
+        self.till: Till | None = None
+
+    async def open(self) -> Till:
+        """Settle what dead workers of this node left, begin the epoch, and return the till."""
+        for epoch, folder, fd in await asyncio.to_thread(orphans, self._root, self.home.epoch):
+            records = await asyncio.to_thread(_records, folder)
+            found = await self._db.write(bank.replay, epoch, records, self._now_ms())
+            if found.records:
+                _log.warning(
+                    "replayed the journal of a worker that died: %d final, %d by checkpoint, %d not known to be sent",
+                    found.final,
+                    found.checkpoint,
+                    found.unknown,
+                )
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(fd)
+        await self._db.write(bank.begin, self.home.epoch, self._now_ms())
+        self.till = Till(self, await self._db.read(load_money), self._clock)
+        self.till.closed = self._closed
+        return self.till
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ns() // 1_000_000
+
+    def _closed(self) -> str | None:
+        if self._dead:
+            return "this worker was silent for too long and must be restarted"
+        if self._clock.monotonic() - self._last_ok > SILENT_S:
+            return "the ledger has not answered for 20 seconds"
+        if self.logbook.full:
+            return "the journal has no room; is the disk full"
+        return None
+
+    async def grow(self, account_id: str, asks: Sequence[Ask], windows: Sequence[BudgetWindow]) -> Sequence[Grown]:
+        """Lease more for an account; raises what the store raises."""
+        async with self._turn:
+            need = bank.Need(self.home.epoch, account_id, asks, windows, self._workers)
+            return await self._db.write(bank.grow, need)
+
+    async def store(self, records: Sequence[CallRecord]) -> None:
+        """Flush records and leases in one transaction; raises what the store raises, and nothing is lost then."""
+        assert self.till is not None  # noqa: S101 - opened before anything is stored
+        async with self._turn:
+            book = self.till.book
+            states = book.flush()
+            leases = [(each.row, each.amount, each.in_calls) for each in states]
+            done = await self._db.write(settle, Batch(records, self.home.epoch, leases, self._now_ms()))
+            book.flushed(states)
+            self.logbook.stored([each.id for each in records])
+            self._last_ok = self._clock.monotonic()
+            self._dead = not done.alive
+
+    async def look(self) -> None:
+        """Take over changes of money's facts, give idle leases back to others, and show that this worker lives."""
+        till = self.till
+        assert till is not None  # noqa: S101 - opened before anything looks
+        if await self._db.read(money_revision) != till.view.revision:
+            async with self._turn:
+                rows = till.book.rows()
+                view = await self._db.read(load_money)
+                for each in await self._db.read(read_facts, rows):
+                    till.book.observe(each)
+                till.renew(view)
+        if self._workers > 1:
+            for row in till.book.idle(self._now_ms()):
+                till.book.give_back(row)
+        if till.book.flush() or self._clock.monotonic() - self._last_ok > BEAT_S:
+            await self.store(())
+
+    async def run(self, every_s: float = 1.0) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.look()
+                if self._workers > 1:
+                    await self._db.write(bank.clear_silent, self._now_ms(), self.home.epoch)
+            except Exception:  # noqa: BLE001 - the loop of a worker task: admission closes by itself if this goes on
+                _log.exception("the ledger did not answer; nothing new is admitted once this lasts 20 seconds")
+
+    async def close(self, *, settled: bool) -> None:
+        """End the epoch; with everything ``settled`` the journal goes, else it stays for the next start."""
+        if settled:
+            with contextlib.suppress(Exception):
+                await self.store(())
+                await self._db.write(bank.end, self.home.epoch)
+        self.journal.close(remove=settled)
+        self.home.leave(remove=settled)

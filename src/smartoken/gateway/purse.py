@@ -1,0 +1,44 @@
+"""A streaming answer and its money: counted as it grows, checkpointed, and ended before it outgrows what is held.
+
+Counting errs upward between two estimates (a character is at most a token), so an answer never passes its hold
+unnoticed; an estimate is made only when the rough figure comes near it.
+"""
+
+from smartoken.billing.bound import ignores_limit, must_stop, wants_more
+from smartoken.gateway.call import Call
+from smartoken.gateway.logbook import Logbook
+from smartoken.gateway.meter import Meter
+from smartoken.gateway.till import Held, Till
+
+CHECKPOINT_TOKENS = 20
+CHECKPOINT_S = 1.0
+
+
+class Purse:
+    """What one streaming call may still spend."""
+
+    __slots__ = ("_call", "_checked_at", "_checked_pieces", "_held", "_logbook", "_till")
+
+    def __init__(self, call: Call, held: Held, till: Till, logbook: Logbook) -> None:
+        self._call = call
+        self._held = held
+        self._till = till
+        self._logbook = logbook
+        self._checked_pieces = 0
+        self._checked_at = 0.0
+
+    async def covers(self, meter: Meter, now: float) -> bool:
+        """Whether the answer may go on; grows the hold when it comes near its end, and notes a checkpoint in time."""
+        pieces = meter.pieces
+        if pieces - self._checked_pieces >= CHECKPOINT_TOKENS or now - self._checked_at >= CHECKPOINT_S:
+            self._checked_pieces, self._checked_at = pieces, now
+            self._logbook.progress(self._call.id, pieces, self._held)
+        held, choices = self._held, self._call.request.n
+        if not wants_more(held.plan, held.tokens, meter.most_tokens, choices) and meter.most_tokens < held.tokens:
+            return True
+        counted = meter.counted_tokens()
+        if ignores_limit(held.plan, counted, choices):
+            return False
+        if not held.exhausted and wants_more(held.plan, held.tokens, counted, choices):
+            await self._till.grow(held, self._call)
+        return not (held.exhausted and must_stop(held.plan, held.tokens, counted, choices))
