@@ -109,3 +109,14 @@ def broken_at(conn: Connection) -> str | None:
             previous, after = bytes(row["hash"]), str(row["id"])
         if len(entries) < _PAGE:
             return None
+
+
+def check(conn: Connection, work: Work) -> str | None:
+    """Follow the chain as an actor; the first broken entry's id, or None.
+
+    Raises:
+        PermissionDeniedError: the actor may not read the log.
+
+    """
+    demand(work.actor, Permission.AUDIT_READ)
+    return broken_at(conn)

@@ -25,6 +25,17 @@ def rows(conn: sa.Connection, table: sa.Table, **where: Any) -> list[Row]:
     return [dict(each) for each in conn.execute(statement).mappings()]
 
 
+def rows_in(conn: sa.Connection, table: sa.Table, column: str, values: Sequence[Any]) -> list[Row]:
+    """Return the rows of a table whose column has one of these values, by primary key."""
+    statement = sa.select(table).where(table.c[column].in_(values)).order_by(*table.primary_key.columns)
+    return [dict(each) for each in conn.execute(statement).mappings()]
+
+
+def values(conn: sa.Connection, table: sa.Table, column: str) -> set[Any]:
+    """Return the values that a column has, each once."""
+    return set(conn.execute(sa.select(table.c[column]).distinct()).scalars())
+
+
 def insert(conn: sa.Connection, table: sa.Table, row: Row) -> None:
     """Add a row."""
     conn.execute(table.insert().values(**row))
@@ -71,4 +82,14 @@ def audit_page(conn: sa.Connection, after: str | None, limit: int, wanted: Row) 
 def audit_from(conn: sa.Connection, after: str, limit: int) -> Sequence[Row]:
     """Return audit entries, oldest first, from behind the entry ``after``."""
     statement = sa.select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
+    return [dict(each) for each in conn.execute(statement).mappings()]
+
+
+def page(conn: sa.Connection, table: sa.Table, after: str | None, limit: int, wanted: Row) -> list[Row]:
+    """Return rows by id, oldest first, from behind the id ``after``; ``wanted`` are exact values of columns."""
+    statement = sa.select(table).order_by(table.c.id).limit(limit)
+    for name, value in wanted.items():
+        statement = statement.where(table.c[name] == value)
+    if after is not None:
+        statement = statement.where(table.c.id > after)
     return [dict(each) for each in conn.execute(statement).mappings()]

@@ -1,7 +1,8 @@
 """``apply``: bring the store to what a set-up file says, in one transaction, idempotently.
 
 A section that the file has describes that section whole: what ``apply`` made earlier and the file no longer has is
-disabled, or with ``prune`` deleted. A section that the file lacks is left alone, and so is whatever was made by other
+disabled, or with ``prune`` deleted. An account that money was moved for is
+only ever suspended. A section that the file lacks is left alone, and so is whatever was made by other
 means (the API, the console, the demo), unless the file names it; from then on it belongs to the file. What an
 operator paused by hand stays paused; what ``apply`` itself disabled is enabled when it returns.
 """
@@ -22,7 +23,6 @@ from smartoken.operations.setup_writers import Written
 from smartoken.store import revisions
 from smartoken.store.vault import Secret
 
-NOT_ENFORCED = "balances and budgets are stored, but this release does not enforce them yet"
 CHILDREN: Mapping[Kind, Kind] = {
     Kind.ACCOUNT: Kind.KEY,
     Kind.PROVIDER: Kind.PROVIDER_KEY,
@@ -62,7 +62,7 @@ def apply(conn: Connection, work: Work, catalog: Catalog, wish: Wish) -> Applied
     stored = stored_setup(conn)
     _check(conn, work, catalog, wish.file, stored)
     changes = [*_wanted(conn, work, wish.file, stored), *_unwanted(wish, stored)]
-    notes = (*_notes(wish.file, stored), *_former(conn, work, wish.file, stored))
+    notes = (*_notes(wish, stored), *_former(conn, work, wish.file, stored))
     if wish.dry_run:
         return Applied(tuple(changes), (), notes)
     written = Written()
@@ -157,14 +157,19 @@ def _unwanted(wish: Wish, stored: StoredSetup) -> Iterable[Change]:
         for label, each in stored.items.items():
             if each.item.kind is not kind or label not in lost:
                 continue
-            if wish.prune:
+            if wish.prune and not each.ledgered:
                 yield Change(Verb.DELETE, each.item)
             elif kind not in (Kind.SITE, Kind.FX) and each.enabled:
                 yield Change(Verb.DISABLE, each.item)
 
 
-def _notes(file: SetupFile, stored: StoredSetup) -> Iterable[str]:
-    for item in file.items:
+def _notes(wish: Wish, stored: StoredSetup) -> Iterable[str]:
+    named = {each.label for each in wish.file.items}
+    for label, each in stored.items.items():
+        lost = label not in named and label in stored.managed and "account" in wish.file.sections
+        if wish.prune and lost and each.ledgered:
+            yield f"{label} has books, which are kept; it is suspended instead of deleted"
+    for item in wish.file.items:
         known = stored.items.get(item.label)
         if known is not None and known.gone:
             yield f"{item.label} was revoked and stays so; a new key needs a new name"
@@ -176,8 +181,6 @@ def _notes(file: SetupFile, stored: StoredSetup) -> Iterable[str]:
             yield f"{item.label} has its secret written in the file; env:NAME keeps it out"
         elif item.secret.value is None:
             yield f"{item.secret.variable} is not set; the stored secret of {item.label} is kept"
-    if any(item.view.get("budgets") or item.once.get("balance") for item in file.items):
-        yield NOT_ENFORCED
 
 
 def _former(conn: Connection, work: Work, file: SetupFile, stored: StoredSetup) -> Iterable[str]:

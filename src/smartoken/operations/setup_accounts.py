@@ -16,7 +16,7 @@ from smartoken.operations.setup_items import GivenSecret, Item, Kind
 PERIODS = ("total", "day", "week", "month")
 BILLING = ("prepaid", "open")
 DEMO = "demo"
-_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _REGION = re.compile(r"[a-z][a-z0-9-]{1,15}")
 _MOST_RATE = 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ def read_account(table: Table, read_secret: ReadSecret) -> list[Item]:
 
     """
     name = table.text("id")
-    if not _SLUG.fullmatch(name):
+    if not SLUG.fullmatch(name):
         raise table.error("`id` must be lower-case letters, digits and hyphens, at most 64", "id")
     if name == DEMO:
         raise table.error("`id`: the account demo is built in; choose another", "id")

@@ -144,7 +144,7 @@ def _read_provider(table: Table, variables: Variables) -> list[Item]:
     keys = [_provider_key(each, name, variables) for each in table.tables("keys")]
     if not keys:
         raise table.error(
-            '`keys` needs an entry: keys = [{ name = "main", secret = "env:NAME" }]; if the server asks for none, any word'
+            '`keys` needs an entry: keys = [{ name = "main", secret = "env:NAME" }]; any word where no key is asked for'
         )
     return [Item(Kind.PROVIDER, name, view, where=table), *keys]
 

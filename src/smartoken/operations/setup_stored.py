@@ -17,6 +17,7 @@ from smartoken.operations import queries
 from smartoken.operations.demo import ACCOUNT as DEMO
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_items import Item, Kind
+from smartoken.store.money_tables import transfers
 from smartoken.store.schema import fx_rates, models, offers, provider_keys, providers
 
 ITEMS_FACT, VARIABLES_FACT, SITE_FACT = "setup.items", "setup.variables", "setup.site"
@@ -32,6 +33,7 @@ class Stored:
     row_id: str
     enabled: bool
     gone: bool = False  # a revoked key: it never returns
+    ledgered: bool = False  # an account that money was moved for: its books are kept, so it is never deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ def _accounts(conn: Connection) -> list[Stored]:
     for row in budget_rows(conn):
         budgets.setdefault((row["scope"], row["scope_id"]), {})[row["period"]] = amount_text(row["limit_nano"])
     found, slugs = [], {}
+    ledgered = queries.values(conn, transfers, "account_id")
     for row in account_rows(conn):
         if row["slug"] == DEMO:
             continue
@@ -135,7 +138,7 @@ def _accounts(conn: Connection) -> list[Stored]:
         if row["owner_email"]:
             view["owner_email"] = row["owner_email"]
         item = Item(Kind.ACCOUNT, row["slug"], view, once={"balance": row["opening_balance_nano"]})
-        found.append(Stored(item, row["id"], row["status"] == "active"))
+        found.append(Stored(item, row["id"], row["status"] == "active", ledgered=row["id"] in ledgered))
     for row in key_rows(conn):
         if row["account_id"] in slugs:
             slug = slugs[row["account_id"]]

@@ -12,16 +12,20 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from smartoken.billing.wallet import MONEY
 from smartoken.identity import queries as identity
 from smartoken.identity.accounts import add_secret
 from smartoken.identity.keys import digest
 from smartoken.money import parse_amount, parse_fx
 from smartoken.operations import queries
+from smartoken.operations.limits import open_account, set_budgets, set_credit
 from smartoken.operations.office import Work
 from smartoken.operations.setup_accounts import instant_ms
 from smartoken.operations.setup_items import Item, Kind
 from smartoken.operations.setup_stored import SITE_FACT, Stored
 from smartoken.operations.stored_models import key_place
+from smartoken.store import revisions
+from smartoken.store.money_tables import funds, money_rows
 from smartoken.store.schema import (
     accounts,
     api_key_secrets,
@@ -45,7 +49,7 @@ TABLES = {
     Kind.KEY: api_keys,
 }
 _BESIDE_DEFINITION = ("provider", "upstream_model", "tier", "share")
-_EXPIRES, _BUDGETS = "expires_at", "budgets"
+_EXPIRES = "expires_at"
 
 
 @dataclass(slots=True)
@@ -64,9 +68,10 @@ def create(conn: Connection, work: Work, item: Item, written: Written) -> None:
     elif item.kind is Kind.ACCOUNT:
         account_id = work.id("acct")
         row = {"id": account_id, "slug": item.name, "status": "active", "created_ms": work.now_ms}
-        balance = {"opening_balance_nano": item.once.get("balance", 0), "price_list": None}
-        identity.insert_account(conn, {**row, **balance, **_columns(item)})
-        _write_budgets(conn, work, ("account", account_id), item.view[_BUDGETS])
+        balance, columns = item.once.get("balance", 0), _columns(item)
+        identity.insert_account(conn, {**row, "opening_balance_nano": balance, "price_list": None, **columns})
+        open_account(conn, work, account_id, balance, columns["credit_limit_nano"])
+        set_budgets(conn, work, ("account", account_id), _budgets(item))
     elif item.kind is Kind.PROVIDER_KEY:
         key_id = work.id("pkey")
         row = {"id": key_id, "provider_id": item.parent, "name": item.name.partition("/")[2], "enabled": True}
@@ -86,9 +91,11 @@ def change(conn: Connection, work: Work, item: Item, stored: Stored) -> None:
         queries.put_fact(conn, SITE_FACT, orjson.dumps(dict(item.view)))
         return
     queries.update(conn, TABLES[item.kind], {"id": stored.row_id}, _columns(item))
+    if item.kind is Kind.ACCOUNT:
+        set_credit(conn, stored.row_id, parse_amount(item.view["credit_limit"]))
     if item.kind in (Kind.ACCOUNT, Kind.KEY):
         scope = "account" if item.kind is Kind.ACCOUNT else "key"
-        _write_budgets(conn, work, (scope, stored.row_id), item.view[_BUDGETS])
+        set_budgets(conn, work, (scope, stored.row_id), _budgets(item))
 
 
 def switch(conn: Connection, stored: Stored, *, on: bool) -> None:
@@ -114,6 +121,10 @@ def remove(conn: Connection, stored: Stored) -> None:
     if kind in (Kind.KEY, Kind.ACCOUNT):
         scope = "account" if kind is Kind.ACCOUNT else "key"
         queries.delete(conn, budgets, {"scope": scope, "scope_id": stored.row_id})
+    if kind is Kind.ACCOUNT:
+        for table in (money_rows, funds):
+            queries.delete(conn, table, {"account_id": stored.row_id})
+        revisions.bump(conn, MONEY)
     queries.delete(conn, TABLES[kind], {"id": stored.row_id})
 
 
@@ -177,22 +188,11 @@ def _create_key(conn: Connection, work: Work, item: Item, written: Written) -> N
         secret = Secret(work.mint())
         written.minted.append((item.name, secret))
     add_secret(conn, str(row["id"]), secret.reveal(), work.pepper, work.now_ms)
-    _write_budgets(conn, work, ("key", str(row["id"])), item.view[_BUDGETS])
+    set_budgets(conn, work, ("key", str(row["id"])), _budgets(item))
 
 
-def _write_budgets(conn: Connection, work: Work, owner: tuple[str, str], wanted: Mapping[str, str]) -> None:
-    scope, scope_id = owner
-    stored = {row["period"]: row for row in identity.budgets_of(conn, scope, scope_id)}
-    for period, text in wanted.items():
-        limit = parse_amount(text)
-        if period not in stored:
-            row = {"id": work.id("budget"), "scope": scope, "scope_id": scope_id, "period": period}
-            identity.insert_budget(conn, {**row, "limit_nano": limit, "created_ms": work.now_ms})
-        elif stored[period]["limit_nano"] != limit:
-            identity.update_budget(conn, stored[period]["id"], limit)
-    for period, old in stored.items():
-        if period not in wanted:
-            identity.delete_budget(conn, old["id"])
+def _budgets(item: Item) -> list[dict[str, str]]:
+    return [{"period": period, "limit": limit} for period, limit in item.view["budgets"].items()]
 
 
 def price_version(price: Mapping[str, Any]) -> str:

@@ -1,0 +1,48 @@
+"""Who is calling, and whether the route may be used: every route names its permission, the others are denied."""
+
+from typing import Annotated, Any
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+
+from smartoken.control.resources import Control
+from smartoken.errors import InvalidApiKeyError, PermissionDeniedError
+from smartoken.operations.office import Work
+from smartoken.operations.rights import Permission, demand
+
+SCHEME = HTTPBearer(auto_error=False, scheme_name="bearer", description="An admin token")
+_REMEDY = "Send `Authorization: Bearer ...` with SMARTOKEN_ADMIN_TOKEN, or use the `smartoken` commands."
+
+
+def control_of(request: Request) -> Control:
+    """Return the resources that the application was built with."""
+    control: Control = request.app.state.control
+    return control
+
+
+async def current_work(
+    request: Request,
+    scopes: SecurityScopes,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)],
+) -> Work:
+    """Return the frame of the operation that this request asks for.
+
+    Raises:
+        InvalidApiKeyError: no token, or one that nobody has.
+        PermissionDeniedError: the actor lacks the route's permission, or the route names none.
+
+    """
+    control = control_of(request)
+    actor = control.identify(credentials.credentials) if credentials is not None else None
+    if actor is None:
+        raise InvalidApiKeyError("This needs an admin token or a member's session.", remedy=_REMEDY)
+    if not scopes.scopes:
+        raise PermissionDeniedError("This route is not open to anybody.")
+    for name in scopes.scopes:
+        demand(actor, Permission(name))
+    return control.office.work(actor, request.client.host if request.client is not None else None)
+
+
+def permitted(permission: Permission) -> Any:
+    """Return the dependency of a route that needs this permission; OpenAPI shows it as the route's scope."""
+    return Security(current_work, scopes=[permission.value])

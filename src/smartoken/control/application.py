@@ -1,0 +1,178 @@
+"""The control plane as one ASGI callable: routes, the one shape of errors, and the guards around them.
+
+The guards are plain ASGI, before any routing: a request id, the Host allowlist, a limit on the body. The framework's
+own error texts never leave: every error has the shape of ``errors.error_body``.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from smartoken import __version__
+from smartoken.control import admin, calls, keys
+from smartoken.control.resources import Control
+from smartoken.errors import (
+    InternalError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestTooLargeError,
+    SmartokenError,
+    error_body,
+)
+from smartoken.ids import ENTROPY_BYTES, new_id
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PREFIX = "/api/v1"
+MAX_BODY_BYTES = 8 * 1024 * 1024
+_METHOD = 405
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+_log = logging.getLogger(__name__)
+
+
+def build(control: Control) -> ASGI:
+    """Return the control plane over its resources."""
+    app = FastAPI(
+        title="SmarToken control API",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.control = control
+    for router in (keys.router, calls.router, admin.router):
+        app.include_router(router, prefix=PREFIX)
+    app.add_exception_handler(SmartokenError, _refused)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _unrouted)
+    return Guard(app, control)
+
+
+def _answer(request: Request, error: SmartokenError) -> Response:
+    control: Control = request.app.state.control
+    return rendered(error, request.scope["smartoken.request_id"], control.docs_url)
+
+
+def rendered(error: SmartokenError, request_id: str, docs_url: str) -> Response:
+    """Return an error as the answer to a request."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if error.status == 401:  # noqa: PLR2004 - HTTP's own number
+        headers["www-authenticate"] = "Bearer"
+    body = orjson.dumps(error_body(error, request_id, docs_url))
+    return Response(body, error.status, headers, media_type="application/json")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return _answer(request, error if isinstance(error, SmartokenError) else InternalError("The gateway failed."))
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    """Name the first field that is wrong; what was sent is not repeated, since it may be a secret."""
+    first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
+    place = [str(each) for each in first.get("loc", ())]
+    param = ".".join(place[1:]) or None
+    if first.get("type") == "json_invalid":
+        return _answer(request, InvalidRequestError("The body is not valid JSON."))
+    message = str(first.get("msg", "The request is malformed"))
+    return _answer(request, InvalidRequestError(f"`{param or 'body'}`: {message}.", param=param))
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    path = request.scope["path"][:100]
+    if status == _METHOD:
+        return _answer(request, MethodNotAllowedError(f"{path} does not take {request.method[:20]}."))
+    return _answer(request, NotFoundError(f"There is no {path} here.", remedy="See /api/openapi.json."))
+
+
+class _BodyTooLargeError(Exception):
+    """The body passed its limit while it was read."""
+
+
+class Guard:
+    """What every request passes before it is routed."""
+
+    def __init__(self, app: ASGI, control: Control) -> None:
+        self._app = app
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        office = self._control.office
+        request_id = new_id("call", office.clock.now_ns(), office.entropy(ENTROPY_BYTES)).replace("call_", "req_")
+        scope["smartoken.request_id"] = request_id
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                own = [
+                    (b"x-request-id", request_id.encode()),
+                    (b"cache-control", b"no-store"),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+                message["headers"] = [*message.get("headers", ()), *own]
+            await send(message)
+
+        try:
+            self._check_host(scope)
+            await self._app(scope, _bounded(receive), answer)
+        except Exception as error:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
+            if begun:
+                _log.exception("request %s failed after its answer began", request_id)
+                return
+            await rendered(self._public(error, request_id), request_id, self._control.docs_url)(scope, receive, answer)
+
+    def _check_host(self, scope: Scope) -> None:
+        allowed = self._control.hosts
+        named = [value for name, value in scope["headers"] if name == b"host"]
+        host = named[0].decode("latin-1").lower() if len(named) == 1 else ""
+        match = _HOST.fullmatch(host)
+        if match is None or (allowed is not None and match[1] not in allowed):
+            raise InvalidRequestError(
+                "This host name is not served here.",
+                param="host",
+                remedy="Set SMARTOKEN_PUBLIC_URL to the address that clients use.",
+            )
+
+    def _public(self, error: Exception, request_id: str) -> SmartokenError:
+        if isinstance(error, SmartokenError):
+            return error
+        if isinstance(error, _BodyTooLargeError):
+            return RequestTooLargeError(f"The body is over {MAX_BODY_BYTES} bytes.")
+        _log.exception("request %s failed", request_id, exc_info=error)
+        return InternalError("The gateway failed to answer.")
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Count the body's bytes as they come, whatever its Content-Length says."""
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        with suppress(KeyError):
+            read += len(message["body"])
+        if read > MAX_BODY_BYTES:
+            raise _BodyTooLargeError
+        return message
+
+    return counted

@@ -1,0 +1,52 @@
+"""What the control plane is given by ``app``: opened once, passed in, never global."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from smartoken.operations.directory import Directory
+from smartoken.operations.office import Office
+from smartoken.operations.rights import Actor, ActorKind
+
+Identify = Callable[[str], Actor | None]
+
+
+class DirectoryView(Protocol):
+    """The current directory of this worker."""
+
+    @property
+    def current(self) -> Directory:
+        """The newest directory that was loaded."""
+
+    async def refresh(self) -> Directory:
+        """Load anew if something changed since, and return the current one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control plane's resources. ``hosts`` are the names it answers to (without port); None: to any."""
+
+    office: Office
+    directory: DirectoryView
+    identify: Identify  # the actor of a bearer token
+    data_dir: Path
+    hosts: frozenset[str] | None = None
+    docs_url: str = "/help/errors"
+
+
+def admin_tokens(tokens: Mapping[str, str | None]) -> Identify:
+    """Return what knows admin tokens: ``tokens`` are texts by the name that the audit log shows; None: not set.
+
+    Tokens are looked up by digest, so no comparison depends on what a secret begins with.
+    """
+    known = {sha256(text.encode()).digest(): Actor(ActorKind.ADMIN, name) for name, text in tokens.items() if text}
+    return lambda text: known.get(sha256(text.encode()).digest())
+
+
+def allowed_hosts(host: str, public_host: str | None) -> frozenset[str] | None:
+    """Return the names that a listener answers to; one that listens on every address answers to any name."""
+    if host in ("", "0.0.0.0", "::") and public_host is None:  # noqa: S104 - compared with, not bound to
+        return None
+    return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower(), (public_host or host).lower()})
