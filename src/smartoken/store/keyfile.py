@@ -1,7 +1,7 @@
 """The installation's secret key: from the environment, or a file in the data dir that is made once.
 
 Several keys may be given, newest first, separated by commas: all of them open, the first one wraps. A short key or one
-that looks like a default is refused; so is a file that others can read.
+that looks like a default is refused; so is a file that others can read. Fails closed: no key, no start.
 """
 
 import os
@@ -9,13 +9,55 @@ import secrets
 import stat
 from pathlib import Path
 
+from smartoken.store.oscalls import sync_folder
+
 NAME = "secret"
 MIN_LENGTH = 32
 _COMMON = ("changeme", "change-me", "secret", "password", "default", "example")
 
 
 class SecretKeyError(RuntimeError):
-    """The secret key cannot be used; the message says how to mend it."""
+    """The secret key cannot be used; the message says how to mend it, and holds none of it."""
+
+
+def secret_keys(given: str | None, data_dir: Path) -> tuple[str, ...]:
+    """Return the keyring, newest first, making the file on the first start.
+
+    Raises:
+        SecretKeyError: a key is weak, or the file is open to others or cannot be read or made.
+
+    """
+    if given:
+        return _checked(given, "SMARTOKEN_SECRET_KEY")
+    path = data_dir / NAME
+    try:
+        if not path.exists():
+            _make(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise SecretKeyError(f"{path} is open to others (mode {mode:o}); run `chmod 600 {path}`.")
+        return _checked(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SecretKeyError(f"{path} cannot be used: {reason}. Mend it, or set SMARTOKEN_SECRET_KEY.") from error
+
+
+def _make(path: Path) -> None:
+    """Put a new key into place whole or not at all; of two processes that start at once the first one's stays."""
+    fresh = path.with_name(f"{NAME}.{secrets.token_hex(4)}")
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            return
+        sync_folder(path.parent)
+    finally:
+        fresh.unlink()
 
 
 def _checked(text: str, source: str) -> tuple[str, ...]:
@@ -29,28 +71,3 @@ def _checked(text: str, source: str) -> tuple[str, ...]:
                 "(`openssl rand -hex 32`)."
             )
     return keys
-
-
-def secret_keys(given: str | None, data_dir: Path) -> tuple[str, ...]:
-    """Return the keyring, making the file on the first start.
-
-    Raises:
-        SecretKeyError: the key is weak, or its file is open to others.
-
-    """
-    if given:
-        return _checked(given, "SMARTOKEN_SECRET_KEY")
-    path = data_dir / NAME
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise SecretKeyError(f"{path} is open to others (mode {mode:o}); run `chmod 600 {path}`.") from None
-        return _checked(path.read_text(), str(path))
-    text = secrets.token_hex(32)
-    with os.fdopen(fd, "w") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return (text,)
