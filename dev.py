@@ -290,9 +290,11 @@ def present(*names: str) -> list[str]:
 
 
 def test(arguments: list[str]) -> None:
-    """Run the unit, contract, end-to-end and quick start tests."""
+    """Run the unit, contract, end-to-end and quick start tests; or those named."""
     ready("test", dev=True)
-    step("tests", pytest("-n", "auto", *present("unit", "contract", "e2e", "start"), *arguments), shown=True)
+    named = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
+    places = [] if named else present("unit", "contract", "e2e", "start")
+    step("tests", pytest("-n", "auto", *places, *arguments), shown=True)
 
 
 def distributions() -> int:

@@ -67,9 +67,13 @@ def everything() -> tuple[Source, ...]:
 
 
 def project_files() -> Iterator[Path]:
-    """Every file that belongs to the project: what git tracks, or without git all that is not made by a tool."""
+    """Every file that belongs to the project: what git tracks or would, or without git all that no tool made."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if listed.returncode == 0 and listed.stdout:
         yield from (ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file())
