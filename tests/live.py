@@ -63,6 +63,7 @@ class Live:
         """Write to the gateway's store, as another process would, and let the gateway see it."""
         result = self.worker.store.db.run_write(fn, *args)
         self.run(self.worker.directory.refresh())
+        self.run(self.worker.cashier.look())
         return result
 
     def add_key(self, name, **facts):

@@ -111,6 +111,7 @@ class Worker:
     store: OpenStore
     directory: DirectoryWatch
     gateway: Gateway
+    cashier: Cashier
     clock: Clock
     draining: bool = False
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -246,7 +247,7 @@ def _assemble(
         trusted_proxies=settings.trusted_proxies,
         metrics_token=settings.metrics_token,
     )
-    worker = Worker(settings, store, watch, gateway, clock)
+    worker = Worker(settings, store, watch, gateway, cashier, clock)
     return worker
 
 
