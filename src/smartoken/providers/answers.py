@@ -7,8 +7,7 @@ came; the gateway sets its own. Members of a vendor's own (``name``, ``audio_con
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,9 +24,9 @@ KEPT_TOP = ("system_fingerprint", "service_tier")
 KEPT_MESSAGE = ("refusal", "annotations", "audio", "function_call")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer. With ``failure`` set ``body`` is empty; usage may be there all the same.
+class Answer(NamedTuple):
+    """A whole answer; a tuple because one is made per call. With ``failure`` set ``body`` is empty, but usage may be
+    there all the same.
 
     ``reasoning_text`` and ``tool_call_ids`` are what the reasoning store remembers.
     """
@@ -73,25 +72,40 @@ def reasoning_of(dialect: Dialect, message: Mapping[str, Any]) -> str:
     return ""
 
 
-def _read_message(dialect: Dialect, message: Mapping[str, Any], answer_id: str) -> dict[str, Any]:
-    content, reasoning = text_of(message.get("content")), reasoning_of(dialect, message)
+def _repaired(dialect: Dialect, content: str, reasoning: str) -> tuple[str, str]:
+    """Return content and reasoning after the named repairs that the dialect lists."""
     if THINK_TAGS in dialect.repairs:
         splitter = think.ThinkSplitter()
         fed, rest = splitter.feed(content), splitter.flush()
         reasoning, content = reasoning + fed[0] + rest[0], fed[1] + rest[1]
     if REASONING_TAGS in dialect.repairs:
         reasoning = reasoning.replace(think.OPEN, "").replace(think.CLOSE, "")
-    raw_calls = message.get("tool_calls")
+    return content, reasoning
+
+
+def _calls_of(raw: list[Any], answer_id: str) -> list[dict[str, Any]]:
     calls = ToolCalls()
-    for place, call in enumerate(raw_calls if isinstance(raw_calls, list) else ()):
+    for place, call in enumerate(raw):
         if isinstance(call, dict):
             calls.feed({**call, "index": place}, answer_id)
-    read: dict[str, Any] = {"role": "assistant", "content": content or (None if calls.made else "")}
+    return calls.made
+
+
+def _read_message(dialect: Dialect, message: Mapping[str, Any], answer_id: str) -> dict[str, Any]:
+    content, reasoning = text_of(message.get("content")), reasoning_of(dialect, message)
+    if dialect.repairs:
+        content, reasoning = _repaired(dialect, content, reasoning)
+    raw_calls = message.get("tool_calls")
+    calls = _calls_of(raw_calls, answer_id) if isinstance(raw_calls, list) else None
+    read: dict[str, Any] = {"role": "assistant", "content": content or (None if calls else "")}
     if reasoning:
         read["reasoning_content"] = reasoning
-    if calls.made:
-        read["tool_calls"] = calls.made
-    read.update({name: message[name] for name in KEPT_MESSAGE if message.get(name) is not None})
+    if calls:
+        read["tool_calls"] = calls
+    for name in KEPT_MESSAGE:
+        kept = message.get(name)
+        if kept is not None:
+            read[name] = kept
     return read
 
 
@@ -111,7 +125,27 @@ def _usage_of(dialect: Dialect, payload: Mapping[str, Any], choices: list[Any]) 
 
 
 def _holds_content(message: Mapping[str, Any]) -> bool:
-    return any(message.get(name) for name in ("content", "reasoning_content", "tool_calls", *KEPT_MESSAGE))
+    if message["content"]:
+        return True
+    return any(message.get(name) for name in ("reasoning_content", "tool_calls", *KEPT_MESSAGE))
+
+
+def _read_choice(dialect: Dialect, choice: Any, place: int, answer_id: str) -> dict[str, Any] | Failure:
+    """Read one choice, or return why the whole answer is none."""
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        return bad_answer("a choice of the provider's answer has no message")
+    finish, failed = finish_of(dialect, choice.get("finish_reason"))
+    if failed is not None:
+        said = choice["finish_reason"]
+        return Failure(failed, f"the provider ended the answer with {said}", said, 200)
+    read = _read_message(dialect, message, answer_id)
+    return {
+        "index": place,
+        "message": read,
+        "logprobs": choice.get("logprobs"),
+        "finish_reason": finish or ("tool_calls" if "tool_calls" in read else "stop"),
+    }
 
 
 def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
@@ -124,47 +158,39 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
     if error is not None:
         return Answer({}, failure=judge(dialect, error, 200))
     choices = payload.get("choices") if isinstance(payload, dict) else None
-    if not isinstance(payload, dict) or not isinstance(choices, list) or not choices:
+    if not isinstance(choices, list) or not choices:
         return Answer({}, failure=bad_answer("the provider's answer has no choices"))
     usage = _usage_of(dialect, payload, choices)
-    answer_id = payload.get("id") if isinstance(payload.get("id"), str) else ""
+    given_id, model, when = payload.get("id"), payload.get("model"), payload.get("created")
+    answer_id = given_id if isinstance(given_id, str) else ""
     read_choices: list[dict[str, Any]] = []
     for place, choice in enumerate(choices):
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
-            return Answer({}, usage, bad_answer("a choice of the provider's answer has no message"))
-        finish, failed = finish_of(dialect, choice.get("finish_reason"))
-        if failed is not None:
-            text = f"the provider ended the answer with {choice['finish_reason']}"
-            return Answer({}, usage, Failure(failed, text, choice["finish_reason"], 200))
-        read = _read_message(dialect, message, str(answer_id))
-        read_choices.append(
-            {
-                "index": place,
-                "message": read,
-                "logprobs": choice.get("logprobs"),
-                "finish_reason": finish or ("tool_calls" if read.get("tool_calls") else "stop"),
-            }
-        )
-    when = payload.get("created")
+        read = _read_choice(dialect, choice, place, answer_id)
+        if isinstance(read, Failure):
+            return Answer({}, usage, read)
+        read_choices.append(read)
     body: dict[str, Any] = {
         "id": answer_id,
         "object": "chat.completion",
         "created": when if isinstance(when, int) and when > 0 else created,
-        "model": payload.get("model") if isinstance(payload.get("model"), str) else "",
+        "model": model if isinstance(model, str) else "",
         "choices": read_choices,
     }
     if usage is not None:
         body["usage"] = usage_block(usage)
-    body.update({name: payload[name] for name in KEPT_TOP if payload.get(name) is not None})
-    messages = [each["message"] for each in read_choices]
+    for name in KEPT_TOP:
+        kept = payload.get(name)
+        if kept is not None:
+            body[name] = kept
+    first = read_choices[0]["message"]
     return Answer(
         body,
         usage,
-        has_content=any(_holds_content(each) for each in messages),
-        finish=read_choices[0]["finish_reason"],
-        reasoning_text=messages[0].get("reasoning_content", ""),
-        tool_call_ids=tuple(fingerprint(call) for call in messages[0].get("tool_calls", ())),
+        None,
+        _holds_content(first) or any(_holds_content(each["message"]) for each in read_choices[1:]),
+        read_choices[0]["finish_reason"],
+        first.get("reasoning_content", ""),
+        tuple([fingerprint(call) for call in first.get("tool_calls", ())]),
     )
 
 

@@ -12,11 +12,16 @@ from smartoken.providers.dialect import UsageShape
 from smartoken.tokens import TokenUsage
 
 
+@lru_cache(maxsize=256)
+def _steps(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in paths)
+
+
 def find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
     """Return the first value found under one of the dotted paths; None when there is none."""
-    for path in paths:
+    for names in _steps(paths):
         value: Any = block
-        for name in path.split("."):
+        for name in names:
             value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
             return value
@@ -27,42 +32,38 @@ def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
     """Read a usage object; None when it is absent, empty or holds neither prompt nor completion counts."""
     if not isinstance(block, dict):
         return None
-    raw = {
-        "prompt": block.get("prompt_tokens"),
-        "completion": block.get("completion_tokens"),
-        "cached": find(block, shape.cached),
-        "cache_write": find(block, shape.cache_write),
-        "reasoning": find(block, shape.reasoning),
-    }
-    if raw["prompt"] is None and raw["completion"] is None:
+    prompt, completion = block.get("prompt_tokens"), block.get("completion_tokens")
+    if prompt is None and completion is None:
         return None
-    suspect = raw["prompt"] is None or raw["completion"] is None
-    counts: dict[str, int] = {}
-    for name, value in raw.items():
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        suspect = suspect or (value is not None and not good)
-        counts[name] = value if good else 0
+    suspect = prompt is None or completion is None
+    counts = []
+    for value in (
+        prompt,
+        completion,
+        find(block, shape.cached),
+        find(block, shape.cache_write),
+        find(block, shape.reasoning),
+    ):
+        if type(value) is int and value >= 0:
+            counts.append(value)
+        else:
+            suspect = suspect or value is not None
+            counts.append(0)
+    prompt, completion, cached, write, reasoning = counts
     if not shape.prompt_includes_cached:
-        counts["prompt"] += counts["cached"]
+        prompt += cached
     if not shape.prompt_includes_cache_write:
-        counts["prompt"] += counts["cache_write"]
+        prompt += write
     if not shape.completion_includes_reasoning:
-        counts["completion"] += counts["reasoning"]
-    if counts["cached"] + counts["cache_write"] > counts["prompt"]:
+        completion += reasoning
+    if cached + write > prompt:
         suspect = True
-        counts["cached"] = min(counts["cached"], counts["prompt"])
-        counts["cache_write"] = min(counts["cache_write"], counts["prompt"] - counts["cached"])
-    if counts["reasoning"] > counts["completion"]:
+        cached = min(cached, prompt)
+        write = min(write, prompt - cached)
+    if reasoning > completion:
         suspect = True
-        counts["reasoning"] = counts["completion"]
-    return TokenUsage(
-        prompt=counts["prompt"],
-        completion=counts["completion"],
-        cached=counts["cached"],
-        cache_write=counts["cache_write"],
-        reasoning=counts["reasoning"],
-        suspect=suspect,
-    )
+        reasoning = completion
+    return TokenUsage(prompt, completion, cached, write, reasoning, suspect=suspect)
 
 
 def usage_block(usage: TokenUsage) -> dict[str, Any]:
