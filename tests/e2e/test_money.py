@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from live import live
 
+from smartoken.billing import queries as money
 from smartoken.identity import queries as identity
 from smartoken.store import revisions
 
@@ -95,9 +96,8 @@ def test_twenty_natural_calls_at_once_on_one_dollar_are_all_answered(gateway):
 
 
 def test_the_books_balance_after_all_of_it(gateway):
+    asyncio.run(many(gateway, gateway.key, 3, model="m/echo"))
     gateway.records()
-    from smartoken.billing import queries as money  # noqa: PLC0415
-
     def balances(conn):
         return money.book_sums(conn), money.house_balances(conn), money.rows_of_account(conn, gateway.account_id)
 

@@ -61,6 +61,14 @@ class Held:
     growing: asyncio.Task[bool] | None = field(default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What the leases in hand lack for a hold of ``need``."""
+
+    short: Short
+    need: int
+
+
 class Till:
     """The leases and holds of one worker."""
 
@@ -118,7 +126,7 @@ class Till:
                 await self._extend(call, place, [Ask(each.row, 1) for each in self._all(place)])
                 place.primed = True
             found = self._try(call, place, (tariffs, reach, length))
-            if isinstance(found, Short):
+            if isinstance(found, Lacking):
                 found = await self._in_line(call, place, (tariffs, reach, length))
         except UnboundedError:
             raise InvalidRequestError(
@@ -130,29 +138,28 @@ class Till:
     def _all(place: Place) -> tuple[Lease, ...]:
         return (*place.window_leases, *place.fund_leases)
 
-    def _try(self, call: Call, place: Place, terms: tuple[tuple[Tariff, ...], Reach, Length]) -> Held | Short:
-        """Take the hold from the leases in hand, or say what is short.
-
-        Raises:
-            LimitError: by the figures last seen it cannot fit at all.
-
-        """
+    def _try(self, call: Call, place: Place, terms: tuple[tuple[Tariff, ...], Reach, Length]) -> Held | Lacking:
+        """Take the hold from the leases in hand, or say what they lack."""
         tariffs, reach, length = terms
         book, windows, funds = self.book, place.window_leases, place.fund_leases
         plan = first_hold(tariffs, reach, length, book.available(windows, funds))
         need = plan.need_nano if isinstance(plan, TooDear) else plan.nano
         if isinstance(plan, TooDear):
-            verdict = book.verdict(need, windows, funds)
-            if verdict is not None:
-                raise refused(verdict, need, place.windows)
-            return Short(tuple((each.row, need - each.free) for each in windows if each.free < need), need)
+            short = Short(tuple((each.row, need - each.free) for each in windows if each.free < need), need)
+            return Lacking(short, need)
         taken = book.admit(plan.nano, windows, funds, self._clock.now_ns() // 1_000_000)
         if isinstance(taken, Short):
-            return taken
+            return Lacking(taken, need)
         return Held(taken, plan, tariffs, reach, plan.tokens, place, call.caller.account.id)
 
     async def _in_line(self, call: Call, place: Place, terms: tuple[tuple[Tariff, ...], Reach, Length]) -> Held:
-        """Extend the leases, one call of an account at a time, until the call fits or is refused."""
+        """Extend the leases, one call of an account at a time, until the call fits or is refused.
+
+        Raises:
+            LimitError: it does not fit what the rows have, as they were just read.
+            LedgerUnavailableError: others were faster for a whole second.
+
+        """
         account = call.caller.account.id
         lock = self._locks.setdefault(account, asyncio.Lock())
         until = self._clock.monotonic() + WAIT_S
@@ -161,16 +168,15 @@ class Till:
                 found = self._try(call, place, terms)
                 if isinstance(found, Held):
                     return found
-                asks = self.book.asks(found, place.fund_leases)
+                asks = self.book.asks(found.short, place.fund_leases)
                 await self._extend(call, place, [Ask(row, need) for row, need in asks] or self._ask_all(place))
                 found = self._try(call, place, terms)
                 if isinstance(found, Held):
                     return found
-                need = found.funds or max((lack for _, lack in found.windows), default=1)
+                verdict = self.book.verdict(found.need, place.window_leases, place.fund_leases)
+                if verdict is not None:
+                    raise refused(verdict, found.need, place.windows)
                 if self._clock.monotonic() >= until:
-                    verdict = self.book.verdict(need, place.window_leases, place.fund_leases)
-                    if verdict is not None:
-                        raise refused(verdict, need, place.windows)
                     raise LedgerUnavailableError("The money is there but could not be held in time.", retry_after_s=1.0)
                 await asyncio.sleep(0.02)
 
