@@ -5,8 +5,8 @@
 """
 
 import re
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class UsageSource(StrEnum):
@@ -18,9 +18,8 @@ class UsageSource(StrEnum):
     RECOVERED = "recovered"  # from the last checkpoint of a process that died
 
 
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
-    """Token counts of one attempt or one call; all non-negative.
+class TokenUsage(NamedTuple):
+    """Token counts of one attempt or one call; all non-negative. A tuple because one is made for every call.
 
     ``suspect`` marks reported numbers that failed validation (negative, not integers, beyond the context) and were
     replaced or bounded.
@@ -39,7 +38,7 @@ class TokenUsage:
         """Prompt and completion together."""
         return self.prompt + self.completion
 
-    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":  # type: ignore[override] # it sums, tuples would be joined
         """Sum two usages; differing sources become ``mixed``."""
         source = self.source if self.source == other.source else UsageSource.MIXED
         return TokenUsage(
@@ -54,7 +53,7 @@ class TokenUsage:
 
     def marked(self, source: UsageSource) -> "TokenUsage":
         """Return the same counts under another source."""
-        return replace(self, source=source)
+        return self._replace(source=source)
 
 
 ZERO = TokenUsage()

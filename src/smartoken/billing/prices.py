@@ -12,6 +12,7 @@ The thinking of a call is a fact of what came back, and a band by answer length 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from smartoken.catalog.offers import Band, Price, Promotion, TimeOfDay
@@ -46,9 +47,11 @@ class Rates:
         return max(self.input, self.cached_input, self.cache_write)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """An amount in nano-units and how it was worked out: ``(what, tokens, rate)`` for each count above zero."""
+class Charge(NamedTuple):
+    """An amount in nano-units and how it was worked out: ``(what, tokens, rate)`` for each count above zero.
+
+    A tuple because two are made for every call.
+    """
 
     nano: int
     lines: tuple[Line, ...]
@@ -192,17 +195,18 @@ def charge(found: Rates, usage: TokenUsage) -> Charge:
         ValueError: a count is negative, or more was cached than sent.
 
     """
-    fresh = usage.prompt - usage.cached - usage.cache_write
-    if min(fresh, usage.cached, usage.cache_write, usage.completion) < 0:
+    cached, write, completion = usage.cached, usage.cache_write, usage.completion
+    fresh = usage.prompt - cached - write
+    if fresh < 0 or cached < 0 or write < 0 or completion < 0:
         raise ValueError(f"the counts contradict each other: {usage}")
     counts = (
         ("input", fresh, found.input),
-        ("cached_input", usage.cached, found.cached_input),
-        ("cache_write", usage.cache_write, found.cache_write),
-        ("output", usage.completion, found.output),
+        ("cached_input", cached, found.cached_input),
+        ("cache_write", write, found.cache_write),
+        ("output", completion, found.output),
     )
-    lines = tuple(line for line in counts if line[1])
-    return Charge(charge_nano((tokens, rate) for _, tokens, rate in lines), lines)
+    lines = tuple([line for line in counts if line[1]])
+    return Charge(charge_nano([line[1:] for line in lines]), lines)
 
 
 def cost(charged: Charge, currency: str, fx_nano: int | None) -> Cost:

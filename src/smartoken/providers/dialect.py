@@ -261,6 +261,10 @@ class Dialect:
     continuation: Continuation | None = None
     template: Template = field(default_factory=Template)
     page: str = ""  # the vendor's reference and the date on which its facts were read
+    ruled: frozenset[str] = field(init=False, repr=False, compare=False)  # the parameters that a rule names
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ruled", frozenset(each.param for each in (*self.priced, *self.rules)))
 
     def auth_headers(self, key: str) -> tuple[tuple[str, str], ...]:
         """Return the headers that carry a provider key."""

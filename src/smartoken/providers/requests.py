@@ -6,9 +6,8 @@ untouched, and the client's dictionary is never mutated.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from smartoken.catalog.offers import Model, Offer
 from smartoken.errors import InvalidRequestError
@@ -18,8 +17,7 @@ from smartoken.providers.dialect import Action, Dialect, Limit, Rule
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A body ready for the upstream and what the client must be told about it.
 
     ``warnings`` are short ASCII words for a header: ``temperature-ignored``, ``reasoning_effort-sent-as-high``.
@@ -106,6 +104,16 @@ def _apply_rules(
 def _check_abilities(dialect: Dialect, model: Model, out: Mapping[str, Any]) -> None:
     """Refuse what this model is known not to do; unknown abilities are the vendor's to answer."""
     tools = out.get("tools")
+    if tools:
+        _check_tools(dialect, model, tools)
+    form = out.get("response_format")
+    if form is not None:
+        _check_format(model, _kind("response_format", form))
+    if model.abilities.vision is False:
+        _refuse_images(model, out.get("messages"))
+
+
+def _check_tools(dialect: Dialect, model: Model, tools: Any) -> None:
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind not in dialect.tool_types:
@@ -113,14 +121,14 @@ def _check_abilities(dialect: Dialect, model: Model, out: Mapping[str, Any]) -> 
                 f"`tools[{index}].type` {kind!r} is not offered here; hosted tools change the provider's price.",
                 param=f"tools[{index}].type",
             )
-    if tools and model.abilities.tools is False:
+    if model.abilities.tools is False:
         raise InvalidRequestError(f"`tools`: {model.id} calls no tools.", param="tools")
-    form = _kind("response_format", out.get("response_format"))
+
+
+def _check_format(model: Model, form: Any) -> None:
     lacks = {"json_schema": model.abilities.json_schema is False, "json_object": model.abilities.json_mode is False}
     if isinstance(form, str) and lacks.get(form, False):
         raise InvalidRequestError(f"`response_format`: {model.id} does not do {form}.", param="response_format")
-    if model.abilities.vision is False:
-        _refuse_images(model, out.get("messages"))
 
 
 def _refuse_images(model: Model, messages: Any) -> None:
@@ -181,10 +189,12 @@ def upstream_body(
     """
     out = dict(body)
     out["model"] = offer.upstream_model
-    thinks = thinking.thinking_on(dialect, model, body)
     warnings = thinking.translate(dialect, model, body, out)
-    warnings += _translate_values(dialect, out)
-    warnings += _apply_rules((*dialect.priced, *dialect.rules), out, offer.upstream_model, thinks=thinks)
+    if dialect.translations:
+        warnings += _translate_values(dialect, out)
+    if not dialect.ruled.isdisjoint(out):
+        thinks = thinking.thinking_on(dialect, model, body)
+        warnings += _apply_rules((*dialect.priced, *dialect.rules), out, offer.upstream_model, thinks=thinks)
     _check_abilities(dialect, model, out)
     if dialect.roles:
         out["messages"], told = _rename_roles(dialect.roles, out.get("messages"))
@@ -197,4 +207,4 @@ def upstream_body(
     if limit is not None:
         out[limit_name(dialect, body, limit).name] = limit
     _add_own_fields(dialect, out)
-    return Outgoing(out, tuple(dict.fromkeys(warnings)))
+    return Outgoing(out, tuple(dict.fromkeys(warnings)) if warnings else ())

@@ -15,6 +15,7 @@ from smartoken.errors import InvalidRequestError
 from smartoken.providers.dialect import EFFORT_LADDER, Dialect, Switch, Words
 
 FIELDS = ("reasoning_effort", "thinking", "enable_thinking", "thinking_budget")
+_FIELDS = frozenset(FIELDS)
 _AUTO = frozenset({"auto", "adaptive"})
 _ON = frozenset({"enabled", "on"})
 _OFF = frozenset({"disabled", "off"})
@@ -202,6 +203,8 @@ def translate(dialect: Dialect, model: Model, body: Mapping[str, Any], out: dict
         InvalidRequestError: the model or vendor cannot do what was asked; ``param`` names the field.
 
     """
+    if _FIELDS.isdisjoint(body):
+        return []
     wish = read_wish(body) if dialect.switch.translated else None
     for name in FIELDS:
         if name in out and (wish is not None or out[name] is None):

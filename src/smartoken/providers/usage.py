@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from smartoken.providers.dialect import UsageShape
-from smartoken.tokens import TokenUsage
+from smartoken.tokens import TokenUsage, UsageSource
 
 
 @lru_cache(maxsize=256)
@@ -63,7 +63,7 @@ def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
     if reasoning > completion:
         suspect = True
         reasoning = completion
-    return TokenUsage(prompt, completion, cached, write, reasoning, suspect=suspect)
+    return TokenUsage(prompt, completion, cached, write, reasoning, UsageSource.REPORTED, suspect)
 
 
 def usage_block(usage: TokenUsage) -> dict[str, Any]:

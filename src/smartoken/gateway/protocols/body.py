@@ -16,7 +16,7 @@ MAX_DEPTH = 64
 MAX_NODES = 200_000
 _UNUSUAL_COMMAS = 2_000  # from here on the exact count of nodes is worth its price
 _ONCE = ("model", "messages", "stream", "max_tokens", "max_completion_tokens", "n")
-_QUOTED = tuple(f'"{name}"'.encode() for name in _ONCE)
+_QUOTED = {name: f'"{name}"'.encode() for name in _ONCE}
 
 
 def _refuse_duplicates(raw: bytes) -> None:
@@ -69,10 +69,12 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequestError("The body must be a JSON object.")
     # Counting brackets is a hundred times cheaper than walking; only unusual bodies pay for the walk.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or raw.count(b",") > _UNUSUAL_COMMAS:
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or (
+        len(raw) > _UNUSUAL_COMMAS and raw.count(b",") > _UNUSUAL_COMMAS
+    ):
         _walk(body)
-    for quoted in _QUOTED:
-        if raw.count(quoted) > 1:
+    for name, quoted in _QUOTED.items():
+        if name in body and raw.count(quoted) > 1:
             _refuse_duplicates(raw)
             break
     return body

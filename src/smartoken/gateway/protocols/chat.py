@@ -5,8 +5,7 @@ Known fields are checked for type and range and never changed; unknown ones trav
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from smartoken.errors import InvalidRequestError
 from smartoken.gateway.protocols.body import read_object
@@ -21,9 +20,8 @@ MAX_TOOLS = 1_024
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A checked body and the facts that the pipeline needs from it."""
+class ChatRequest(NamedTuple):
+    """A checked body and the facts that the pipeline needs from it; a tuple because one is made per call."""
 
     body: dict[str, Any]
     model: str
