@@ -93,6 +93,14 @@ class Servers:
         url = self._start_postgres(name)
         return url, self._pid(name)
 
+    def restart_own_postgres(self, name: str) -> None:
+        """Start a server that was killed again, at its port, once its processes are gone."""
+        command, url = json.loads((self.folder / f"{name}.command").read_text())
+        while alive(self._pid(name)):
+            time.sleep(0.02)
+        self._launch(name, command)
+        self._await(name, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
+
     def start_own_valkey(self, name: str, port: int | None = None) -> tuple[str, int]:
         """Start a further Valkey for a test that kills it; returns its URL and process id."""
         url = self._start_valkey(name, port)
@@ -158,8 +166,10 @@ class Servers:
             raise MissingServerError(f"initdb failed:\n{made.stdout}{made.stderr}")
         port = free_port()
         options = [f"--{key}={value}" for key, value in POSTGRES_OPTIONS.items()]
-        self._launch(name, [*as_user, str(bin_folder / "postgres"), "-D", str(cluster), f"--port={port}", *options])
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        command = [*as_user, str(bin_folder / "postgres"), "-D", str(cluster), f"--port={port}", *options]
+        (self.folder / f"{name}.command").write_text(json.dumps([command, url]))
+        self._launch(name, command)
         self._await(name, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
         return url
 

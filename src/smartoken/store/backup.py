@@ -11,8 +11,7 @@ import shlex
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-
-import sqlalchemy as sa
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from smartoken.store.engines import is_sqlite, sqlite_path
 from smartoken.store.filelock import FileLock
@@ -141,8 +140,12 @@ def _move_aside(target: Path) -> Path:
 
 
 def _without_password(url: str) -> str:
-    parsed = sa.make_url(url).set(drivername="postgresql", password=None)
-    return parsed.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=False)
+    """Return the URL as it stands but for its passwords, wherever libpq would take one from."""
+    parts = urlsplit(url)
+    user_and_password, at, place = parts.netloc.rpartition("@")
+    user = user_and_password.partition(":")[0]
+    options = [(name, value) for name, value in parse_qsl(parts.query) if not name.endswith("password")]
+    return urlunsplit(("postgresql", f"{user}{at}{place}", parts.path, urlencode(options), ""))
 
 
 def _password_note() -> str:
