@@ -1,15 +1,89 @@
-"""The command line."""
+"""The command line: settings in, one command out. What each command does stands in ``commands``."""
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from smartoken.serving import serve
-from smartoken.settings import Settings
+import typer
+
+from smartoken import __version__
+from smartoken.commands import demo, key
+from smartoken.commands.compare import compare
+from smartoken.commands.doctor import doctor
+from smartoken.commands.probe import probe
+from smartoken.commands.serve import serve
+from smartoken.commands.setup import apply, export
+from smartoken.commands.store import backup, migrate, restore
+from smartoken.commands.terminal import FAILED, USAGE, Invocation, RefusedError, complain, say
+from smartoken.operations.environment import RegionError
+from smartoken.providers.proxy import ProxyError
+from smartoken.settings import SettingError
+from smartoken.store.backup import BackupError
+from smartoken.store.database import StoreBusyError
+from smartoken.store.engines import StoreError
+from smartoken.store.keyfile import SecretKeyError
+from smartoken.store.migrate import SchemaError
+from smartoken.store.vault import VaultError
+
+_FAULTS = (StoreBusyError, StoreError, SchemaError, SecretKeyError, VaultError, BackupError)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(__version__)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+def command_line() -> typer.Typer:
+    """Return every command."""
+    app = typer.Typer(
+        name="smartoken",
+        help="One gateway for Chinese model access, route control and usage governance.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def smartoken(*, version: Version = False) -> None:
+        """Hold the option of the program itself."""
+
+    for command in (serve, migrate, apply, export, doctor, backup, restore, compare, probe):
+        app.command(command.__name__)(command)
+    app.add_typer(key.app, name="key")
+    app.add_typer(demo.app, name="demo")
+    return app
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run one command and return its exit code; faults that have a remedy are said on stderr, without a trace."""
+    command = typer.main.get_command(command_line())
+    try:
+        command.main(list(arguments), prog_name="smartoken", obj=Invocation(environment))
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except RefusedError as refused:
+        complain(str(refused))
+        return refused.code
+    except (SettingError, RegionError, ProxyError) as problem:
+        complain(str(problem))
+        return USAGE
+    except _FAULTS as problem:
+        complain(str(problem))
+        return FAILED
+    return 0
 
 
 def main() -> None:
-    """Run a command."""
-    sys.exit(serve(Settings.from_env(os.environ)))
+    """Run the command that the shell asked for."""
+    sys.exit(run(sys.argv[1:], os.environ))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""What commands share: settings, lines and tables on stdout, refusals on stderr with an exit code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from smartoken.settings import Settings
+
+FAILED, USAGE = 1, 2
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+class RefusedError(Exception):
+    """The command cannot go on; the message says why and what to do, ``code`` is the exit code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One run of the command line: the environment that it was started in."""
+
+    environment: Mapping[str, str]
+
+    def settings(self) -> Settings:
+        """Return the settings; raises ``SettingError``."""
+        return Settings.from_env(self.environment)
+
+
+def invocation(context: typer.Context) -> Invocation:
+    """Return the run that a command belongs to."""
+    found: Invocation = context.find_root().obj
+    return found
+
+
+def say(text: str = "") -> None:
+    """Print a line on stdout."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(text, err=True)
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON document on stdout."""
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as aligned text; figures to the right."""
+    cells = [[("" if each is None else str(each)) for each in row] for row in rows]
+    widths = [max(len(header), *(len(row[place]) for row in cells), 0) for place, header in enumerate(headers)]
+    right = [all(not row[place] or row[place][0].isdigit() for row in cells) for place in range(len(headers))]
+    lines = [list(headers), *cells]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
