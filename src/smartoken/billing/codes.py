@@ -1,9 +1,9 @@
 """Activation codes: minted from 80 random bits, read forgivingly, stored only as a keyed digest. Pure.
 
 Sixteen characters of Crockford's base32 carry the bits and a seventeenth checks them: the weighted sum of all
-seventeen is zero in GF(32), with a weight of its own for each place, so every single wrong character and every swap of
-two characters is noticed before a database is asked. The alphabet has no I, L, O or U; what is typed for them is read
-as 1, 1 and 0, and U is a mistake.
+seventeen is zero in GF(32), with a weight of its own for each place, so every single wrong character and every swap
+of two characters is noticed before a database is asked. The alphabet has no I, L, O or U; what is typed for them is
+read as 1, 1 and 0, and U is a mistake.
 """
 
 import hashlib
