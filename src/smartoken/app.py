@@ -10,15 +10,18 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 
 from smartoken.catalog.files import Catalog, load_catalog
 from smartoken.catalog.holidays import is_holiday
 from smartoken.clock import Clock, SystemClock
+from smartoken.control.application import build
+from smartoken.control.resources import Control, admin_tokens, allowed_hosts
 from smartoken.gateway.authenticate import Authenticator
 from smartoken.gateway.cashier import Cashier
 from smartoken.gateway.metrics import Metrics
@@ -33,6 +36,7 @@ from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.operations import calls, environment
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
+from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
@@ -249,6 +253,21 @@ def _assemble(
     )
     worker = Worker(settings, store, watch, gateway, cashier, clock)
     return worker
+
+
+def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> ASGI:
+    """Return the control plane of a running worker; ``tokens`` are admin tokens by the name the audit log shows."""
+    settings, store = worker.settings, worker.store
+    public = urlsplit(settings.public_url).hostname if settings.public_url else None
+    control = Control(
+        office=Office(store.db, store.vault, store.pepper, worker.directory.catalog, worker.clock, os.urandom),
+        directory=worker.directory,
+        identify=admin_tokens(tokens),
+        data_dir=settings.data_dir,
+        hosts=allowed_hosts(settings.host, public),
+        docs_url=worker.gateway.docs_url,
+    )
+    return build(control)
 
 
 async def _keep_awake(worker: Worker, connections: set[Any]) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from smartoken.app import DRAIN_S, Application, OpenStore, Worker, open_store, running
+from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
 from smartoken.operations import demo
@@ -75,7 +75,7 @@ def holder_of(port: int) -> str:
                     wanted.add(f"socket:[{fields[9]}]")
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if any(os.readlink(link) in wanted for link in (entry / "fd").iterdir()):
+            if any(str(link.readlink()) in wanted for link in (entry / "fd").iterdir()):
                 return f"process {entry.name} ({(entry / 'comm').read_text().strip()})"
     return "another process"
 
@@ -203,11 +203,14 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
     await asyncio.to_thread(_greet, store, settings, address, say)
     async with running(settings, store, server.server_state.connections) as worker:
         server.worker = worker
-        application.attach(GatewayApp(worker.gateway))
-        gc.collect()
-        gc.freeze()  # what was made at the start is never garbage; later collections pass it over
-        gc.set_threshold(*_GC_THRESHOLDS)
-        with run_file(settings, f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"):  # noqa: S104
+        local = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared with, not bound to
+        with run_file(settings, local) as entry:
+            tokens = {"local": entry.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
+            application.attach(GatewayApp(worker.gateway), control_plane(worker, tokens))
+            store.db.announce(local)
+            gc.collect()
+            gc.freeze()  # what was made at the start is never garbage; later collections pass it over
+            gc.set_threshold(*_GC_THRESHOLDS)
             await server.serve(sockets=[sock])
 
 
