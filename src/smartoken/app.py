@@ -36,6 +36,7 @@ from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.operations import calls, environment
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
+from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
 from smartoken.providers.client import UpstreamClient
@@ -246,7 +247,7 @@ def _assemble(
         stored_call=stored_call,
         all_snapshots=lambda own: [own],
         not_ready=lambda: "draining" if worker.draining else None,
-        budget_of=lambda _caller: None,
+        stored_figures=lambda rows: db.read(stored_figures, rows),
         docs_url=f"{settings.public_url or ''}/help/errors",
         trusted_proxies=settings.trusted_proxies,
         metrics_token=settings.metrics_token,

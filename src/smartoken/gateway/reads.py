@@ -112,6 +112,30 @@ def shown_key(key: ApiKey, budget: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
+async def key_budget(gateway: Gateway, caller: Caller) -> dict[str, Any] | None:
+    """Return the tightest of a key's own budgets with its three figures, exact to the moment; none without a budget."""
+    now = gateway.clock.now()
+    windows = gateway.till.windows_of_key(caller.key.id, caller.account.id, now)
+    if not windows:
+        return None
+    stored = await gateway.stored_figures([each.row for each in windows])
+    shown = []
+    for each in windows:
+        used, _ = stored.get(each.row, (0, 0))
+        spent, held = gateway.till.unstored(each.row)
+        limit = each.budget.limit_nano
+        shown.append((limit - used - spent - held, limit, used + spent, held, each))
+    available, limit, used, held, tightest = min(shown, key=lambda row: row[0])
+    return {
+        "limit": amount_text(limit),
+        "used": amount_text(used),
+        "held": amount_text(held),
+        "available": amount_text(available),
+        "period": tightest.budget.period.value,
+        "resets_at": tightest.window.end.isoformat() if tightest.window.end is not None else None,
+    }
+
+
 def shown_call(record: CallRecord, *, show_providers: bool) -> dict[str, Any]:
     """Return a call with its charge worked out and its attempts in order."""
     attempts = record.attempts

@@ -12,7 +12,6 @@ from smartoken.gateway.relay import Relay
 from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.till import Till
 from smartoken.gateway.upstreams import Upstreams
-from smartoken.identity.facts import Caller
 from smartoken.operations.directory import Directory
 from smartoken.store.counters import Counters
 from smartoken.usage.records import CallRecord
@@ -56,7 +55,7 @@ class Gateway:
     stored_call: Callable[[str, str], Awaitable[CallRecord | None]]  # (account id, call id)
     all_snapshots: Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]
     not_ready: Callable[[], str | None]  # why no calls can be taken, or None
-    budget_of: Callable[[Caller], Mapping[str, Any] | None]
+    stored_figures: Callable[[list[str]], Awaitable[Mapping[str, tuple[int, int]]]]  # rows -> (used, held)
     limits: GatewayLimits = GatewayLimits()
     docs_url: str = "/help/errors"
     trusted_proxies: tuple[Any, ...] = ()

@@ -20,7 +20,7 @@ from smartoken.errors import (
 from smartoken.gateway.cors import preflight_headers
 from smartoken.gateway.metrics import exposition
 from smartoken.gateway.pipeline import chat, identify, refuse
-from smartoken.gateway.reads import list_models, one_call, one_model, shown_key
+from smartoken.gateway.reads import key_budget, list_models, one_call, one_model, shown_key
 from smartoken.gateway.reply import Receive, Reply, Scope, Send
 from smartoken.gateway.request import ClientLeftError, Request, token_matches
 from smartoken.gateway.resources import Gateway
@@ -55,7 +55,7 @@ async def _model(gateway: Gateway, request: Request, reply: Reply) -> None:
 
 async def _key(gateway: Gateway, request: Request, reply: Reply) -> None:
     caller = await identify(gateway, request, reply)
-    await _json(reply, shown_key(caller.key, gateway.budget_of(caller)))
+    await _json(reply, shown_key(caller.key, await key_budget(gateway, caller)))
 
 
 async def _call(gateway: Gateway, request: Request, reply: Reply) -> None:

@@ -8,6 +8,7 @@ without a store that answers, or for a worker that was declared dead, nothing ne
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from smartoken.billing.admission import Hold, Lease, LeaseBook, Short
@@ -106,6 +107,16 @@ class Till:
         )
         self._places[key.id, model] = place
         return place
+
+    def windows_of_key(self, key_id: str, account_id: str, at: datetime) -> tuple[BudgetWindow, ...]:
+        """Return the windows of a key's own budgets at an instant."""
+        budgets = self.view.budgets.get(("key", key_id), ())
+        return windows_of(budgets, self.view.zones[account_id], at) if budgets else ()
+
+    def unstored(self, row: str) -> tuple[int, int]:
+        """Return what this worker charged to a row since the last flush, and what its calls hold of it now."""
+        lease = self.book.lease(row)
+        return lease.spent, lease.in_calls
 
     async def hold(self, call: Call, plan: Plan, tariff: Tariff) -> Held:
         """Hold the money that the call needs before it starts.

@@ -53,6 +53,12 @@ def money_revision(conn: sa.Connection) -> int:
     return revisions.current(conn, MONEY)
 
 
+def stored_figures(conn: sa.Connection, rows: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return ``(used, held by calls under way)`` of rows as the store has them; rows that are not there are left out."""
+    held = money.in_calls(conn, rows)
+    return {row_id: (row["used_nano"], held.get(row_id, 0)) for row_id, row in money.read_rows(conn, rows).items()}
+
+
 def open_windows(conn: sa.Connection, account_id: str, windows: Sequence[BudgetWindow]) -> None:
     """Make the rows of windows that a call falls into and that are not there yet."""
     money.add_rows(
