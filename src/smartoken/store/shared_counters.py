@@ -73,7 +73,9 @@ class _Slab:
         if not self.limit:
             return 0, 0
         own = self.hand - self.lent
-        wanted = max(slab_of(share), min(2 * self.used, share), min(self.need, self.limit)) - max(0, own)
+        # While others may still use what they lent themselves, no more than a slab is asked for.
+        usual = 0 if self.lent else min(2 * self.used, share)
+        wanted = max(slab_of(share), usual, min(self.need, self.limit)) - max(0, own)
         self.used, self.need = 0, 1
         return max(0, -own), wanted
 
