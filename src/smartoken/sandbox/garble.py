@@ -45,8 +45,6 @@ def odd_event(payload: bytes, how: str) -> bytes:
             return b"data:" + payload + b"\n\n"
         case "fields":
             return b"event: message\nid: 7\nretry: 1000\nunknown\ndata: " + payload + b"\n\n"
-        case "bom":
-            return b"\xef\xbb\xbfdata: " + payload + b"\n\n"
         case _:
             return b"data: " + payload + b"\n\n"
 

@@ -143,6 +143,8 @@ def frames(stream: Stream, card: Card) -> Iterator[Frame]:
             yield Frame(_COMMENT, wait_ms=_COMMENT_EVERY_MS)
     content, broken = 0, False
     odd = how if fault is Fault.MALFORMED else ""
+    if odd == "bom":
+        yield Frame(b"\xef\xbb\xbf")
     for each in stream.events:
         event = _unfinished(each) if fault is Fault.NO_FINISH and each.said.finish else each
         if event.timed and content == (1 if fault is Fault.GIANT else card.after) and not broken:
@@ -225,7 +227,7 @@ def _body_headers(card: Card, headers: Headers, length: int) -> Headers:
     kind = "text/html" if card.fault is Fault.WRONG_TYPE else _JSON
     lines: Headers = (("content-type", kind), *headers)
     if card.fault is Fault.WRONG_LENGTH:
-        length += -10 if card.how == "short" else 50
+        length += {"short": -10, "twice": 0}.get(card.how, 50)
         return (*lines, ("content-length", str(length)), *((("content-length", "77"),) if card.how == "twice" else ()))
     if card.frame == "eof":
         return (*lines, ("connection", "close"))
