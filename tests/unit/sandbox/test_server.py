@@ -256,7 +256,7 @@ def test_it_runs_alone_and_stops_on_a_signal(loop):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
         address = running.stdout.readline().split()[-1]
-        with urllib.request.urlopen(f"{address}/models", timeout=10) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(f"{address}/models", timeout=10) as answer:
             assert len(json.load(answer)["data"]) == 14
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
