@@ -28,7 +28,7 @@ import uvloop
 from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
-from smartoken.operations import demo
+from smartoken.operations import demo, first_call
 from smartoken.settings import Settings
 from smartoken.store.database import StoreBusyError, is_sqlite
 
@@ -173,13 +173,20 @@ def curl(address: str, key: str, model: str) -> str:
     )
 
 
-def _greet(store: OpenStore, settings: Settings, address: str, say: Say) -> None:
+def _greet(worker: Worker, address: str, say: Say) -> None:
+    """Say where the gateway is and how to make a first call, with a real provider too if the environment has a key."""
+    store, settings = worker.store, worker.settings
     making = demo.Making(time.time_ns(), os.urandom, store.pepper)
     key = store.db.run_write(demo.ensure, settings.data_dir, making)
     say(f"SmarToken listens on {address}")
     if key is not None:
         say("Try it without any provider account:\n")
         say(curl(address, key, "sandbox/echo") + "\n")
+    real = first_call.cheapest(worker.directory.current)
+    if real is not None:
+        key = store.db.run_write(first_call.ensure, settings.data_dir, making)
+        say(f"And with your own provider key ({real.model.name}, on a key with a budget of USD 1.00):\n")
+        say(curl(address, key, real.model.id) + "\n")
 
 
 async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say: Say) -> None:
@@ -200,7 +207,6 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
     server = Server(config)
     host, port = sock.getsockname()[:2]
     address = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    await asyncio.to_thread(_greet, store, settings, address, say)
     async with running(settings, store, server.server_state.connections) as worker:
         server.worker = worker
         local = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared with, not bound to
@@ -208,6 +214,7 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
             tokens = {"local": entry.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
             application.attach(GatewayApp(worker.gateway), control_plane(worker, tokens))
             store.db.announce(local)
+            await asyncio.to_thread(_greet, worker, address, say)
             gc.collect()
             gc.freeze()  # what was made at the start is never garbage; later collections pass it over
             gc.set_threshold(*_GC_THRESHOLDS)
