@@ -6,8 +6,9 @@ one. A call needs its whole bound from the lease of each of its windows, and onc
 burn order. ``carve`` decides that and changes nothing; ``LeaseBook`` applies it. There is no way past it: no trusted
 caller and no small call.
 
-When something is short, the worker asks the store to extend the leases named, once, and tries again. If that fails,
-``verdict`` tells a limit that is spent (402) from money that only waits in calls under way (429).
+When something is short, the worker looks at the rows in the store and in the same transaction flushes, has the leases
+extended that ``asks`` names, and tries again, once. If that fails, ``verdict`` tells a limit that is spent (402) from
+money that only waits in calls under way (429).
 
 Amounts are nano-USD. A lease goes to the store as an absolute amount, so a repeated flush is harmless; hence a worker
 runs one transaction over leases at a time.
@@ -36,7 +37,7 @@ class Open(Protocol):
 
     @property
     def blocked(self) -> bool:
-        """Whether the row admits nothing at all, free calls included."""
+        """Whether the row admits nothing at all, calls that cost nothing included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,9 @@ def verdict(bound: int, windows: Sequence[RowFacts], funds: Sequence[RowFacts]) 
     A permanent refusal goes before a passing one, a window's before the funds'.
     """
     for each in windows:
-        left = each.limit - each.used
+        left = max(0, each.limit - each.used)  # a call that costs nothing fits what is spent, but not what is blocked
         if each.limit <= 0 or left < bound:
-            refusal = Refusal.SPENT if left <= 0 else Refusal.TOO_LARGE
+            refusal = Refusal.SPENT if left == 0 else Refusal.TOO_LARGE
             return Verdict(refusal, each.row, each.limit, each.used, each.held)
     limit = sum(each.limit for each in funds)
     used = sum(each.used for each in funds)
@@ -160,10 +161,24 @@ def extension(free: int, need: int, spend_per_s: int, workers: int) -> int:
 class Lease:
     """This worker's part of one row. ``amount`` is owned, ``in_calls`` of it is held by calls under way.
 
-    ``spent`` was charged and waits for a flush; it has left ``amount`` already.
+    ``spent`` was charged and waits for a flush; it has left ``amount`` already. ``excess`` is what goes back as soon as
+    no call holds it, because the row's limit was lowered or money is owed on it. A row whose figures were not seen yet
+    is ``blocked``.
     """
 
-    __slots__ = ("amount", "blocked", "in_calls", "limit", "others", "row", "spent", "stored", "touched_ms", "used")
+    __slots__ = (
+        "amount",
+        "blocked",
+        "excess",
+        "in_calls",
+        "limit",
+        "others",
+        "row",
+        "spent",
+        "stored",
+        "touched_ms",
+        "used",
+    )
 
     def __init__(self, row: str) -> None:
         self.row = row
@@ -171,7 +186,8 @@ class Lease:
         self.in_calls = 0
         self.spent = 0
         self.stored = 0  # the amount that the store has
-        self.blocked = False
+        self.excess = 0
+        self.blocked = True
         self.limit = 0
         self.used = 0  # as the store has it; ours that waits for a flush is in ``spent``
         self.others = 0  # leases of other workers
@@ -182,9 +198,32 @@ class Lease:
         """What no call holds."""
         return self.amount - self.in_calls
 
+    @property
+    def unleased(self) -> int:
+        """What no worker owns, by the figures last seen."""
+        return max(0, self.limit - self.used - self.spent - self.others - self.amount)
+
+    def shed(self) -> None:
+        """Give back what is in excess, as far as no call holds it."""
+        back = min(self.excess, self.free)
+        if back > 0:
+            self.amount -= back
+            self.excess -= back
+
     def facts(self) -> RowFacts:
         """Return the row's figures with our own charges in, and as held what calls hold here and others lease."""
         return RowFacts(self.row, self.limit, self.used + self.spent, self.in_calls + self.others)
+
+
+def _lack(bound: int, funds: Sequence[Lease]) -> int:
+    """Return how much of a bound the leases lack for it to burn in order: what the store has of a fund comes first."""
+    rest, lack = bound, 0
+    for fund in funds:
+        rest -= max(0, min(rest, fund.free))
+        more = min(rest, fund.unleased)
+        rest -= more
+        lack += more
+    return lack + rest
 
 
 class Hold:
@@ -275,14 +314,15 @@ class LeaseBook:
     def observe(self, facts: RowFacts) -> None:
         """Take over a row's figures from the store, where ``held`` includes this worker's lease as last stored.
 
-        When the limit was lowered below what is used and leased, what no call holds goes back at the next flush.
+        When that is more than the limit, since it was lowered or money is owed, the excess goes back at the next flush,
+        at once what no call holds and the rest as calls end.
         """
         lease = self.lease(facts.row)
         lease.limit, lease.used, lease.others = facts.limit, facts.used, max(0, facts.held - lease.stored)
         lease.blocked = facts.limit <= 0
-        excess = min(lease.used + lease.spent + lease.others + lease.amount - lease.limit, lease.free)
-        if excess > 0:
-            lease.amount -= excess
+        lease.excess = max(0, lease.used + lease.spent + lease.others + lease.amount - lease.limit)
+        if lease.excess:
+            lease.shed()
             self._dirty.add(lease.row)
 
     def granted(self, facts: RowFacts, amount: int) -> None:
@@ -292,11 +332,25 @@ class LeaseBook:
         lease.stored += amount
         self.observe(facts)
 
-    def admit(self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int) -> Hold | Short:
-        """Hold a bound for a call, or say what is short and hold nothing."""
+    def admit(
+        self,
+        bound: int,
+        windows: tuple[Lease, ...],
+        funds: tuple[Lease, ...],
+        now_ms: int,
+        *,
+        in_order: bool = True,
+    ) -> Hold | Short:
+        """Hold a bound for a call, or say what is short and hold nothing.
+
+        A fund that has money in the store counts as short before a later one is touched, so that burn order holds; a
+        second try, after the store was asked, takes what there is (``in_order`` false).
+        """
         found = carve(bound, windows, funds)
         if isinstance(found, Short):
-            return found
+            return Short(found.windows, _lack(bound, funds)) if in_order else found
+        if in_order and found.shares[-1][0] and (lack := _lack(bound, funds)):
+            return Short((), lack)
         dirty = self._dirty
         for lease in windows:
             lease.in_calls += bound
@@ -311,7 +365,7 @@ class LeaseBook:
             shares.append([place, amount])
         return Hold(windows, funds, bound, shares)
 
-    def extend(self, hold: Hold, more: int, now_ms: int) -> Short | None:
+    def extend(self, hold: Hold, more: int, now_ms: int, *, in_order: bool = True) -> Short | None:
         """Hold more for a call under way; None when it is held, else what is short, and nothing changed.
 
         Raises:
@@ -320,7 +374,7 @@ class LeaseBook:
         """
         if not hold.open:
             raise HoldClosedError("a settled call holds nothing more")
-        added = self.admit(more, hold.windows, hold.funds, now_ms)
+        added = self.admit(more, hold.windows, hold.funds, now_ms, in_order=in_order)
         if isinstance(added, Short):
             return added
         hold.nano += more
@@ -362,6 +416,8 @@ class LeaseBook:
         lease.in_calls -= held
         lease.amount -= paid
         lease.spent += paid
+        if lease.excess:
+            lease.shed()
         self._dirty.add(lease.row)
 
     def release(self, hold: Hold) -> None:
@@ -376,8 +432,7 @@ class LeaseBook:
         for fund in funds:
             if not rest:
                 break
-            there = fund.facts()
-            share = min(rest, max(0, there.free - fund.free))
+            share = min(rest, fund.unleased)
             if share:
                 wanted[fund.row] = share
                 rest -= share

@@ -113,7 +113,7 @@ class LeaseTable:
         asked = worker.book.asks(short, funds)
         asks = [(row, need) for row in self.rows for name, need in asked if name == row]
         grown = grow_book(self.store, worker.book, worker.name, asks, len(self.workers))
-        return grown, worker.book.admit(bound, windows, funds, 0)
+        return grown, worker.book.admit(bound, windows, funds, 0, in_order=False)
 
     def refusal(self, worker, bound, windows, funds):
         found = worker.book.verdict(bound, windows, funds)

@@ -4,6 +4,7 @@ import pytest
 
 from smartoken.billing.admission import (
     Carved,
+    Hold,
     LeaseBook,
     Refusal,
     RowFacts,
@@ -78,7 +79,9 @@ bound | windows            | funds             | verdict
    10 | 0/0/0              | 100/0/0           | spent w0
     0 | 0/0/0              | 100/0/0           | spent w0
     0 | 100/100/0          | 100/100/0         | fits
-    0 | 100/101/0          | 100/0/0           | spent w0
+    0 | 100/101/0          | 100/0/0           | fits
+    1 | 100/101/0          | 100/0/0           | spent w0
+    0 | 100/0/130          | 100/0/130         | fits
    10 | 100/0/91           | 100/0/0           | held w0
    10 | 100/0/90           | 100/0/90          | fits
    10 | 100/90/1           | 100/0/0           | held w0
@@ -240,7 +243,7 @@ event               | g1: store     a      | g2: store     a      | fund: store 
 deposit g1 20       |     20/0/0    0/0/0  |     0/0/0     0/0/0  |       0/0/0     0/0/0  |
 deposit g2 30       |     20/0/0    0/0/0  |     30/0/0    0/0/0  |       0/0/0     0/0/0  |
 deposit fund 100    |     20/0/0    0/0/0  |     30/0/0    0/0/0  |       100/0/0   0/0/0  |
-a c1 admit 15       |     20/0/20   20/15/0|     30/0/0    0/0/0  |       100/0/0   0/0/0  | g1+20  # the first that has it
+a c1 admit 15       |     20/0/20   20/15/0|     30/0/0    0/0/0  |       100/0/0   0/0/0  | g1+20  # the first
 a c2 admit 40       |     20/0/20   20/20/0|     30/0/30   30/30/0|       100/0/100 100/5/0| g2+30 fund+100
 a c1 extend 3       |     20/0/20   20/20/0|     30/0/30   30/30/0|       100/0/100 100/8/0|
 a c1 settle 16      |     20/0/20   5/5/15 |     30/0/30   30/30/0|       100/0/100 99/5/1 | paid g1:15 fund:1
@@ -259,9 +262,9 @@ def test_leases_read_as_their_table_says(table):
     assert happened == told
 
 
-def leased(*amounts, limit=1000):
-    """Return a store, a book and the leases of rows, each with such an amount."""
-    store, book = MoneyStore({f"r{place}": Row(limit) for place in range(len(amounts))}), LeaseBook()
+def leased(*amounts, in_store=0):
+    """Return a store, a book and the leases of rows, each with such an amount, while so much is left in the store."""
+    store, book = MoneyStore({f"r{place}": Row(each + in_store) for place, each in enumerate(amounts)}), LeaseBook()
     for place, amount in enumerate(amounts):
         store.leases["e", f"r{place}"] = (amount, 0)
         book.granted(store.facts(f"r{place}"), amount)
@@ -291,6 +294,53 @@ def test_an_extension_takes_from_funds_in_burn_order_wherever_the_hold_lies():
     assert book.extend(hold, 12, 2) is None
     assert hold.lines() == (("r0", 10), ("r1", 7))
     assert book.settle(hold, 11).lines == (("r0", 10), ("r1", 1))
+
+
+def test_a_later_fund_is_not_touched_while_an_earlier_one_has_money_in_the_store():
+    store, book, funds = leased(3, 50, 50)
+    store.rows["r0"].limit = 10
+    book.observe(store.facts("r0"))
+    short = book.admit(20, (), funds, 1)
+    assert short == Short((), 7)
+    assert book.asks(short, funds) == (("r0", 7),)
+    hold = book.admit(20, (), funds, 1, in_order=False)  # the store had nothing after all
+    assert hold.lines() == (("r0", 3), ("r1", 17))
+    assert book.extend(hold, 5, 1) == Short((), 5), "also when a hold grows"
+    grow_book(store, book, "e", [("r0", 7)])
+    assert book.admit(20, (), funds, 1).lines() == (("r0", 7), ("r1", 13))
+
+
+def test_a_call_short_of_a_window_asks_for_its_funds_in_order_at_once():
+    store, book, (window, first, second) = leased(5, 0, 50)
+    store.rows["r0"].limit, store.rows["r1"].limit = 90, 30
+    for row in store.rows:
+        book.observe(store.facts(row))
+    short = book.admit(40, (window,), (first, second), 1)
+    assert short == Short((("r0", 35),), 30)
+    assert book.asks(short, (first, second)) == (("r0", 35), ("r1", 30))
+
+
+def test_a_lowered_limit_takes_what_calls_held_as_they_end():
+    store, book, (window,) = leased(100)
+    (fund,) = book.leases(["fund"])
+    store.rows["fund"] = Row(1000)
+    grow_book(store, book, "e", [("fund", 1)])
+    holds = [book.admit(50, (window,), (fund,), 1) for _ in range(2)]
+    store.rows["r0"].limit = 60
+    book.observe(store.facts("r0"))
+    assert (window.amount, window.free) == (100, 0)
+    book.settle(holds[0], 5)
+    assert (window.amount, window.in_calls, window.free) == (55, 50, 5), "5 spent, 50 held: 5 of 60 are left"
+    book.settle(holds[1], 0)
+    assert (window.amount, window.free) == (55, 55)
+
+
+def test_a_row_whose_figures_were_never_seen_admits_nothing_not_even_for_free():
+    _, book, (fund,) = leased(100)
+    unseen = book.lease("r9")
+    assert book.admit(0, (unseen,), (fund,), 1) == Short((("r9", 0),), 0)
+    book.observe(RowFacts("r9", 10, 10, 0))
+    assert isinstance(book.admit(0, (unseen,), (fund,), 1), Hold)
 
 
 def test_a_settled_call_names_its_windows_and_payers():
