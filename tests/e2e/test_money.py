@@ -98,6 +98,7 @@ def test_twenty_natural_calls_at_once_on_one_dollar_are_all_answered(gateway):
 def test_the_books_balance_after_all_of_it(gateway):
     asyncio.run(many(gateway, gateway.key, 3, model="m/echo"))
     gateway.records()
+
     def balances(conn):
         return money.book_sums(conn), money.house_balances(conn), money.rows_of_account(conn, gateway.account_id)
 
@@ -108,5 +109,3 @@ def test_the_books_balance_after_all_of_it(gateway):
     wallet = next(each for each in rows if each["id"].startswith("wallet:"))
     assert wallet["used_nano"] == charged
     assert sums["house:revenue", "USD"] == charged + sum(each["overrun_nano"] for each in gateway.records())
-
-
