@@ -126,8 +126,6 @@ class UpstreamClient:
             raise _closed(sent=sent)
         return connection
 
-    # What a connection tells its owner.
-
     def opened(self, connection: Connection) -> None:
         """Count a socket, and sweep while there is one."""
         self._created += 1

@@ -100,8 +100,6 @@ class Connection(asyncio.Protocol):
         self._version_seen = False
         self._refusal: UpstreamBadAnswer | None = None
 
-    # What the client calls.
-
     async def exchange(self, timeouts: Timeouts, started: float, head: bytes, body: bytes) -> HttpResponse:
         """Send a request and return when the head of its answer is there.
 
@@ -183,8 +181,6 @@ class Connection(asyncio.Protocol):
         if self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
-
-    # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport; when the dial was given up meanwhile, close it."""
@@ -307,8 +303,6 @@ class Connection(asyncio.Protocol):
             self._owner.freed(self, response.last_byte)
         else:
             self.drop()
-
-    # What the parser calls, inside ``feed_data``.
 
     def on_message_begin(self) -> None:
         """Stop the parser when a second final answer begins."""

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import ssl
+import warnings
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -37,7 +38,13 @@ def run(request: pytest.FixtureRequest) -> Run:
             assert not others, f"tasks left: {others}"
 
         with asyncio.Runner(loop_factory=factory) as loop_runner:
-            loop_runner.run(watched())
+            try:
+                loop_runner.run(watched())
+            except BaseException:
+                # A failed test leaves sockets open. As an error inside uvloop's destructors their warning would hang
+                # the closing of the loop and hide the failure.
+                warnings.simplefilter("ignore", ResourceWarning)
+                raise
         gc.collect()
         assert not complaints, complaints
 
