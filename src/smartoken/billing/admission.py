@@ -200,8 +200,8 @@ class Lease:
 
     @property
     def unleased(self) -> int:
-        """What no worker owns, by the figures last seen."""
-        return max(0, self.limit - self.used - self.spent - self.others - self.amount)
+        """What the store could lease to this worker now, by the figures last seen; what waits for a flush is not."""
+        return max(0, self.limit - self.used - self.others - self.stored)
 
     def shed(self) -> None:
         """Give back what is in excess, as far as no call holds it."""
@@ -480,7 +480,10 @@ class LeaseBook:
         )
 
     def forget(self) -> int:
-        """Drop leases that are empty and stored, such as those of windows that ended; returns how many."""
+        """Drop leases that are empty and stored, such as those of windows that ended; returns how many.
+
+        Whoever keeps leases looks them up again afterwards.
+        """
         gone = [
             row
             for row, each in self._leases.items()

@@ -425,4 +425,4 @@ class MoneyOfThree(Money):
 
 TestOneWorker = Money.TestCase
 TestThreeWorkers = MoneyOfThree.TestCase
-TestOneWorker.settings = TestThreeWorkers.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
+TestOneWorker.settings = TestThreeWorkers.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
