@@ -1,6 +1,7 @@
 """One gateway for a module's tests, with a model for every way in which an upstream behaves."""
 
 import pytest
+
 from live import live
 
 GOOD = ("openai", "echo")

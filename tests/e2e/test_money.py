@@ -5,8 +5,8 @@ import json
 
 import httpx2
 import pytest
-from live import live
 
+from live import live
 from smartoken.billing import queries as money
 from smartoken.identity import queries as identity
 from smartoken.store import revisions
@@ -45,12 +45,11 @@ async def many(gateway, key, count, **body):
     async with httpx2.AsyncClient(timeout=30, limits=httpx2.Limits(max_connections=count)) as client:
 
         async def one():
-            answer = await client.post(
+            return await client.post(
                 f"{gateway.base_url}/chat/completions",
                 json={"messages": MESSAGES, **body},
                 headers={"authorization": f"Bearer {key}"},
             )
-            return answer
 
         return await asyncio.gather(*(one() for _ in range(count)))
 
