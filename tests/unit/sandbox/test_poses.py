@@ -61,6 +61,24 @@ async def test_thinking_is_on_by_default_where_the_vendor_says_so(peer: Peer, di
     assert bool(told.thinking) == (dialect in DEFAULT_ON)
 
 
+DEFAULTS = [
+    ("qwen", "qwen3.8-max", True),
+    ("qwen", "qwen3.5-397b-a17b", True),
+    ("qwen", "qwen3-235b-a22b-thinking-2507", True),
+    ("qwen", "qwen3-next-80b-a3b-instruct", False),
+    ("qwen", "qwen-plus", False),
+    ("qwen", "deepseek-v4-pro-0813", True),
+    ("siliconflow", "moonshotai/Kimi-K2.7-Code", True),
+    ("siliconflow", "some/other", False),
+    ("moonshot", "moonshot-v1-8k", False),
+]
+
+
+@pytest.mark.parametrize(("dialect", "model", "thinks"), DEFAULTS)
+async def test_thinking_by_default_depends_on_the_model(peer: Peer, dialect, model, thinks):
+    assert bool((await peer.pose(dialect, model, stream=True)).told().thinking) == thinks
+
+
 @pytest.mark.parametrize("dialect", POSES)
 async def test_thinking_can_be_switched_off(peer: Peer, dialect):
     off = {"enable_thinking": False, "thinking": {"type": "disabled"}}

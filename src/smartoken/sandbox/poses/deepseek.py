@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from smartoken.sandbox.poses.pose import OPENAI, OPENAI_ERRORS, Json, Kind, Scene, UsagePlace, Wording, said_off
+from smartoken.sandbox.poses.pose import OPENAI, Json, Kind, Scene, UsagePlace, Wording, said_off
 from smartoken.sandbox.poses.pose import usage as openai_usage
 from smartoken.sandbox.poses.rules import effort, functions_only, lost_thinking, one_of, refuse, thinking_type
 from smartoken.sandbox.script import Choice, Counts, ToolCall
@@ -131,7 +131,6 @@ DEEPSEEK = replace(
         _echo,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (Wording(402, _envelope("unknown_error"), "Insufficient Balance"),),
         Kind.INVALID_KEY: (
             Wording(401, _envelope("authentication_error"), "Authentication Fails, Your api key: ****abcd is invalid"),

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from smartoken.sandbox.poses.pose import OPENAI, OPENAI_ERRORS, Json, Kind, Scene, Wording
+from smartoken.sandbox.poses.pose import OPENAI, Json, Kind, Scene, Wording
 from smartoken.sandbox.poses.rules import between, functions_only, model_of, refuse
 from smartoken.sandbox.script import Choice, Counts, ToolCall
 
@@ -191,7 +191,6 @@ MINIMAX = replace(
         _one_choice,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             _case(402, "insufficient_balance_error", "insufficient balance (1008)"),
             _in_body(1008, "insufficient balance"),
@@ -210,11 +209,6 @@ MINIMAX = replace(
         Kind.RATE: (
             _case(429, "rate_limit_error", "rate limit, please retry later (1002)"),
             _in_body(1002, "rate limit"),
-        ),
-        Kind.WINDOW: (
-            Wording(
-                429, {"type": "error", "error": {"type": "rate_limit_error", "message": "usage limit exceeded (2056)"}}
-            ),
             Wording(
                 429,
                 {
@@ -222,6 +216,11 @@ MINIMAX = replace(
                     "message": "已达到 Token Plan 速率限制：请升级 Token Plan 套餐或切换为按量付费 API 使用。 (2062)",  # noqa: RUF001 - recorded
                     "http_code": "429",
                 },
+            ),
+        ),
+        Kind.WINDOW: (
+            Wording(
+                429, {"type": "error", "error": {"type": "rate_limit_error", "message": "usage limit exceeded (2056)"}}
             ),
         ),
         Kind.OVERLOAD: (_case(500, "api_error", "internal error (1013)"), _in_body(1000, "unknown error")),

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from smartoken.sandbox.poses.pose import OPENAI, OPENAI_ERRORS, Json, Kind, Scene, UsagePlace, Wording, said_off
+from smartoken.sandbox.poses.pose import OPENAI, Json, Kind, Scene, UsagePlace, Wording, said_off
 from smartoken.sandbox.poses.pose import usage as openai_usage
 from smartoken.sandbox.poses.rules import between, effort, lost_thinking, model_of, refuse, thinking_type
 from smartoken.sandbox.script import Choice, Counts, ToolCall
@@ -137,7 +137,6 @@ MOONSHOT = replace(
         _echo,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             _case(
                 429,

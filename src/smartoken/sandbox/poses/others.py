@@ -4,12 +4,12 @@ TokenHub: cloud.tencent.com/document/product/1823 (2026). Baidu v2, StepFun, MiM
 its own envelope without ``error``. LongCat: little is known. Their streams were not seen recorded, MiMo's tail apart.
 """
 
+import re
 from dataclasses import replace
 
 from smartoken.sandbox.poses.deepseek import LOST_THINKING
 from smartoken.sandbox.poses.pose import (
     OPENAI,
-    OPENAI_ERRORS,
     Json,
     Kind,
     RefusedError,
@@ -18,7 +18,7 @@ from smartoken.sandbox.poses.pose import (
     Wording,
     said_off,
 )
-from smartoken.sandbox.poses.rules import effort, functions_only, lost_thinking, one_of, thinking_type
+from smartoken.sandbox.poses.rules import effort, functions_only, lost_thinking, model_of, one_of, thinking_type
 from smartoken.sandbox.script import ToolCall
 
 
@@ -32,7 +32,6 @@ TENCENT = replace(
     dialect="tencent",
     rules=(functions_only, thinking_type("enabled", "disabled", "adaptive")),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             _hub(402, "permission_error", "401007", "endpoint is inactive: FREE_QUOTA_EXHAUSTED"),
             _hub(402, "permission_error", "401008", "endpoint is inactive: ARREARS"),
@@ -60,8 +59,6 @@ BAIDU = replace(
     answer_id=lambda digits, _created: f"as-{digits[:10]}",
     rules=(functions_only, one_of("enable_thinking", (True, False), "enable_thinking must be a boolean")),
     errors={
-        **OPENAI_ERRORS,
-        Kind.BROKE: (_qianfan(403, "account_overdue", "The account is overdue", "access_denied"),),
         Kind.INVALID_KEY: (_qianfan(401, "invalid_iam_token", "IAM token is invalid", "invalid_request_error"),),
         Kind.LACKS_MODEL: (_qianfan(401, "invalid_model", "No permission to use the model", "invalid_request_error"),),
         Kind.RATE: (
@@ -93,14 +90,13 @@ STEPFUN = replace(
     thinks=lambda body: not said_off(body),
     rules=(functions_only, effort("low", "medium", "high")),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (_step(402, "insufficient_balance", "Your balance is insufficient"),),
         Kind.INVALID_KEY: (_step(401, "invalid_api_key", "Incorrect API key provided"),),
         Kind.LACKS_MODEL: (_step(403, "permission_denied", "No permission for the model {model}"),),
         Kind.RATE: (_step(429, "rate_limit_exceeded", "Rate limit reached"),),
         Kind.OVERLOAD: (_step(503, "server_error", "The service is busy"),),
         Kind.REFUSAL: (_step(451, "censorship_blocked", "The content was blocked"),),
-        Kind.TOO_LONG: (_step(400, "request_params_invalid", "The context length is exceeded"),),
+        Kind.TOO_LONG: (_step(400, "request_params_invalid", "The maximum context length is exceeded"),),
         Kind.MODEL_MISSING: (_step(404, "model_not_found", "The model {model} does not exist"),),
         Kind.BAD_PARAM: (_step(400, "request_params_invalid", "A parameter is invalid"),),
     },
@@ -111,12 +107,21 @@ def _flow(status: int, code: int, message: str) -> Wording:
     return Wording(status, {"code": code, "message": "{message}", "data": None}, message)
 
 
+_BY_DEFAULT = re.compile(r"deepseek-v4|glm-5|kimi-|minimax-|qwen3", re.IGNORECASE)
+
+
+def _flow_thinks(body: Json) -> bool:
+    if _BY_DEFAULT.search(model_of(body)):
+        return body.get("enable_thinking") is not False
+    return body.get("enable_thinking") is True
+
+
 SILICONFLOW = replace(
     OPENAI,
     dialect="siliconflow",
+    thinks=_flow_thinks,
     rules=(functions_only, one_of("enable_thinking", (True, False), "enable_thinking must be a boolean")),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             Wording(403, {"code": 30001, "message": "{message}"}, "Sorry, your account balance is insufficient"),
             Wording(402, {"code": 30001, "message": "{message}"}, "Sorry, your account balance is insufficient"),
@@ -165,13 +170,11 @@ XIAOMI = replace(
     thinks=lambda body: not said_off(body),
     rules=(functions_only, thinking_type("enabled", "disabled"), _mimo_echo),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (_mimo(402, "Insufficient account balance", "402"),),
         Kind.INVALID_KEY: (_mimo(401, "Invalid API Key", "401"),),
         Kind.LACKS_MODEL: (_mimo(403, "Access denied", "403"),),
         Kind.RATE: (_mimo(429, "Too many requests", "429"),),
         Kind.OVERLOAD: (_mimo(503, "Service unavailable", "503"),),
-        Kind.REFUSAL: (_mimo(400, "The request was rejected by content safety", "400"),),
         Kind.TOO_LONG: (_mimo(400, "The maximum context length is exceeded", "400"),),
         Kind.MODEL_MISSING: (_mimo(400, "Not supported model {model}", "400"),),
         Kind.BAD_PARAM: (_mimo(400, "Param Incorrect", "400"),),
@@ -183,7 +186,6 @@ LONGCAT = replace(
     dialect="longcat",
     rules=(functions_only,),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             Wording(
                 402,

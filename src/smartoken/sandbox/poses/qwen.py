@@ -6,7 +6,6 @@ from typing import Any
 
 from smartoken.sandbox.poses.pose import (
     OPENAI,
-    OPENAI_ERRORS,
     Json,
     Kind,
     Scene,
@@ -19,7 +18,7 @@ from smartoken.sandbox.script import Choice, Counts, ToolCall
 
 _OPEN_WEIGHTS = re.compile(r"(qwen/)?(qwen3-\d|qwen3-next|qwq|qvq)")  # think by default, and only in streams
 _ALWAYS = re.compile(r"qwq|qvq|-thinking")
-_BY_DEFAULT = re.compile(r"qwen3\.8")
+_BY_DEFAULT = re.compile(r"qwen3\.8|qwen3\.\d-\d+b|deepseek-v4|glm-5|kimi-|minimax-")  # also hosted models
 
 
 def _answer_id(digits: str, _created: int) -> str:
@@ -132,6 +131,8 @@ def _thinks(body: Json) -> bool:
     model = model_of(body)
     if _ALWAYS.search(model):
         return True
+    if "-instruct" in model:
+        return False
     if _OPEN_WEIGHTS.match(model) or _BY_DEFAULT.match(model):
         return not said_off({**body, "thinking": None})
     return thinks_if_asked({**body, "thinking": None, "reasoning_effort": None})
@@ -189,7 +190,6 @@ QWEN = replace(
         _only_in_streams,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             Wording(400, *_error(_IN_DEBT, "Arrearage", "Arrearage", request_id="{uuid}")),
             _flat(429, "PostpaidBillOverdue", "The postpaid bill is overdue."),

@@ -19,9 +19,23 @@ from smartoken.sandbox.poses.volcengine import VOLCENGINE
 from smartoken.sandbox.poses.zhipu import ZHIPU
 from smartoken.sandbox.script import Choice, Counts
 
+# A vendor that tells no difference says the nearest thing that it knows.
+_NEAREST: Mapping[Kind, Kind] = MappingProxyType(
+    {Kind.LACKS_MODEL: Kind.MODEL_MISSING, Kind.RAMP: Kind.RATE, Kind.WINDOW: Kind.RATE}
+)
+
+
+def _completed(pose: Pose) -> Pose:
+    """Give a vendor words for every kind; what no source shows is said as OpenAI says it."""
+    if pose is OPENAI:
+        return pose
+    nearest = {kind: pose.errors[near] for kind, near in _NEAREST.items() if near in pose.errors}
+    return replace(pose, errors={**OPENAI_ERRORS, **nearest, **pose.errors})
+
+
 POSES: Mapping[str, Pose] = MappingProxyType(
     {
-        pose.dialect: pose
+        pose.dialect: _completed(pose)
         for pose in (
             OPENAI,
             DEEPSEEK,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from smartoken.sandbox.poses.pose import OPENAI, OPENAI_ERRORS, Json, Kind, Scene, Wording, said_off
+from smartoken.sandbox.poses.pose import OPENAI, Json, Kind, Scene, Wording, said_off
 from smartoken.sandbox.poses.rules import effort, functions_only, one_of, refuse, thinking_type
 from smartoken.sandbox.script import Choice, Counts, ToolCall
 
@@ -152,7 +152,6 @@ VOLCENGINE = replace(
         _logprobs,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             _case(
                 403,
@@ -178,6 +177,7 @@ VOLCENGINE = replace(
                 "NotFound",
             ),
             _limit("SetLimitExceeded"),
+            _limit("QuotaExceeded"),
         ),
         Kind.RATE: (
             _limit("RateLimitExceeded.EndpointTPMExceeded"),
@@ -199,7 +199,6 @@ VOLCENGINE = replace(
                 "InternalServerError",
             ),
         ),
-        Kind.WINDOW: (_limit("QuotaExceeded"),),
         Kind.REFUSAL: (
             _case(
                 400,

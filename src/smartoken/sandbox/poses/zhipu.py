@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from smartoken.sandbox.poses.pose import OPENAI, OPENAI_ERRORS, Json, Kind, Scene, UsagePlace, Wording, said_off
+from smartoken.sandbox.poses.pose import OPENAI, Json, Kind, Scene, UsagePlace, Wording, said_off
 from smartoken.sandbox.poses.rules import between, effort, functions_only, model_of, one_of, refuse, thinking_type
 from smartoken.sandbox.script import Choice, Counts, ToolCall
 
@@ -164,7 +164,6 @@ ZHIPU = replace(
         _tool_choice,
     ),
     errors={
-        **OPENAI_ERRORS,
         Kind.BROKE: (
             _case(429, "1113", "您的账户已欠费，请充值后重试"),
             _case(429, "1113", "Insufficient balance or no resource package. Please recharge."),
@@ -175,8 +174,8 @@ ZHIPU = replace(
         Kind.RATE: (
             _case(429, "1302", "您的账户已达到速率限制，请您控制请求频率"),
             _case(429, "1302", "Rate limit reached for requests"),
+            _case(429, "1303", "您当前使用该API的频率过高，请降低频率"),
         ),
-        Kind.RAMP: (_case(429, "1303", "您当前使用该API的频率过高，请降低频率"),),
         Kind.OVERLOAD: (Wording(429, _BUSY), _case(500, "1234", "网络错误，请联系客服")),
         Kind.WINDOW: (_case(429, "1308", "已达到 5 小时使用上限，2026-09-20 15:32:01 后可继续使用。"),),
         Kind.REFUSAL: (_case(400, "1301", _UNSAFE, contentFilter=[{"level": 1, "role": "user"}]),),
