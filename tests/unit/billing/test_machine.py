@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from smartoken.billing import ledger as books
 from smartoken.billing.admission import Hold, LeaseBook, Short
@@ -423,6 +430,12 @@ class MoneyOfThree(Money):
     workers_at_once = 3
 
 
-TestOneWorker = Money.TestCase
-TestThreeWorkers = MoneyOfThree.TestCase
-TestOneWorker.settings = TestThreeWorkers.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+@pytest.mark.parametrize("machine", [Money, MoneyOfThree])
+def test_money_obeys_the_naive_rules_under_any_order_of_events(machine):
+    run_state_machine_as_test(machine, settings=settings(max_examples=120, stateful_step_count=40, deadline=None))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", [Money, MoneyOfThree])
+def test_money_obeys_the_naive_rules_under_very_many_orders_of_events(machine):
+    run_state_machine_as_test(machine, settings=settings(max_examples=5_000, stateful_step_count=60, deadline=None))
