@@ -140,7 +140,7 @@ SHOWN: Mapping[str, Card] = MappingProxyType(
             _card("truncated-json", json="cut"),
             _card("tool-call", calls="always"),
             _card("reasoning", thinks="always", think=12),
-            _card("worst-case", worst=True),
+            _card("worst-case", worst=True, context=32_768),
         )
     )
 )

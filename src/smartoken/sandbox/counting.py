@@ -89,6 +89,8 @@ def prompt_bound(body: dict[str, Any], template: Template) -> int:
     total = template.base + template.message * len(messages)
     for message in messages:
         total += sum(len(text.encode()) for text in _texts(message))
+    if body.get("response_format") is not None:
+        total += len(orjson.dumps(body["response_format"]))
     tools = body.get("tools")
     if tools:
         total += template.tools + template.tool * len(tools) + len(orjson.dumps(tools))

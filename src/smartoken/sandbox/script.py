@@ -231,7 +231,7 @@ def compose(asked: Asked, card: Card, *, thinks: bool) -> Script:
         prompt = card.prompt_tokens
     elif card.worst:
         template = Template(card.base, card.per_message, card.tools_base, card.per_tool)
-        prompt = prompt_bound(asked.body, template)
+        prompt = min(prompt_bound(asked.body, template), card.context)
     else:
         prompt = prompt_tokens(asked.body)
     reasoning = sum(len(each.thinking) for each in choices)

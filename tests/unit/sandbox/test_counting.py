@@ -2,6 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smartoken.billing.bound import prompt_bound as billed_bound
+from smartoken.gateway.meter import prompt_text
+from smartoken.providers.registry import dialect
 from smartoken.sandbox.counting import Template, count, pieces, prompt_bound, prompt_tokens
 
 WORDS = [
@@ -61,3 +64,20 @@ def test_the_bound_is_every_byte_and_the_whole_template():
 def test_a_prompt_never_counts_more_than_its_bound(texts):
     body = {"messages": [{"role": "user", "content": each} for each in texts]}
     assert prompt_tokens(body) <= prompt_bound(body, Template())
+
+
+def test_worst_case_is_the_bound_that_the_gateway_holds():
+    """The two are written apart; this is where they must agree, or the card would prove nothing."""
+    body = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "你好 there"}]},
+            {
+                "role": "assistant",
+                "reasoning_content": "so",
+                "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}],
+            },
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+    overhead = dialect("openai").template.tokens(2, 1)
+    assert prompt_bound(body, Template()) == billed_bound(prompt_text(body), overhead=overhead, context=None)

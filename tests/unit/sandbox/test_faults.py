@@ -302,8 +302,8 @@ async def test_slow_answers_wait_before_their_first_token_only(peer: Peer):
     first = clock() - began
     await reader.readuntil(b"[DONE]")
     writer.close()
-    assert role < 0.25
     assert first >= 0.3
+    assert first - role > 0.1
 
 
 TIMES = [("echo?head_ms=200", True), ("echo?first_ms=100&pace_ms=20", False), ("echo?pace_ms=30", True)]
