@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,7 @@ import uvloop
 from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
+from smartoken.logs import Redactor, set_up
 from smartoken.operations import demo, first_call
 from smartoken.settings import Settings
 from smartoken.store.database import StoreBusyError, is_sqlite
@@ -189,7 +190,15 @@ def _greet(worker: Worker, address: str, say: Say) -> None:
         say(curl(address, key, real.model.id) + "\n")
 
 
+def _secrets(worker: Worker, tokens: Mapping[str, str | None]) -> list[str]:
+    """Return every secret that this process holds, for the redactor of its logs."""
+    keys = [key.secret.reveal() for each in worker.directory.current.providers.values() for key in each.keys]
+    return [*keys, *(each for each in tokens.values() if each), *(worker.settings.secret_key or "").split(",")]
+
+
 async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say: Say) -> None:
+    redact = Redactor()
+    set_up(settings.log_level, settings.log_format, redact)
     application = Application()
     config = uvicorn.Config(
         application,
@@ -213,6 +222,7 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
         with run_file(settings, local) as entry:
             tokens = {"local": entry.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
             application.attach(GatewayApp(worker.gateway), control_plane(worker, tokens))
+            redact.known = lambda: _secrets(worker, tokens)
             store.db.announce(local)
             await asyncio.to_thread(_greet, worker, address, say)
             gc.collect()
