@@ -28,6 +28,12 @@ from mutants import MUTANTS, Mutant  # noqa: E402 - this file is a script, its f
 TESTS = Path("tests/unit/billing")
 MACHINES = "test_machine.py"
 APART = ("test_journal.py",)  # of files, not of money's rules
+# A failure is enough, its smallest example is not asked for.
+QUICK = """from hypothesis import Phase, settings
+
+settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None)
+settings.load_profile("mutants")
+"""
 LIMIT_S = 300  # a bug may loop for ever; that is noticed too
 
 
@@ -53,6 +59,7 @@ class Copy:
         shutil.copytree(ROOT / "src", folder / "src", ignore=skipped)
         shutil.copytree(ROOT / TESTS, folder / TESTS, ignore=skipped)
         shutil.copy(ROOT / "pyproject.toml", folder)
+        (folder / TESTS / "conftest.py").write_text(QUICK, encoding="utf-8")
 
     def fails(self, files: Sequence[str]) -> str | None:
         """Run test files; returns the first test that failed, None if all passed."""
@@ -91,9 +98,10 @@ class Copy:
             raise FaultyRunError(f"a test could not be collected:\n{done.stdout[-2000:]}")
         return failed[0].removeprefix("FAILED ").partition(" - ")[0] if failed else "a test"
 
-    def tables(self) -> list[str]:
-        """Return the test files that run in a moment."""
+    def tables(self, about: str = "") -> list[str]:
+        """Return the test files that run in a moment, the one about a source file first."""
         names = sorted(each.name for each in (self.folder / TESTS).glob("test_*.py"))
+        names.sort(key=lambda name: name != f"test_{about}")
         return [str(TESTS / name) for name in names if name not in (MACHINES, *APART)]
 
     def machines(self) -> list[str]:
@@ -111,7 +119,7 @@ class Copy:
         began = time.monotonic()
         path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
         try:
-            noticed = self.fails(self.tables()) or self.fails(self.machines())
+            noticed = self.fails(self.tables(mutant.file)) or self.fails(self.machines())
         finally:
             path.write_text(source, encoding="utf-8")
         return Verdict(mutant, noticed, time.monotonic() - began)

@@ -128,6 +128,7 @@ PRICES = {
     "last band bounded": Price(
         "USD", (Band(1 * M, 2 * M, up_to_prompt_tokens=1_000), Band(3 * M, 4 * M, up_to_prompt_tokens=2_000))
     ),
+    "free cache read": flat(100_000, 400_000, cached_input=0),
     "cache dearer than input": flat(100, 10, cached_input=150, cache_write=120),
 }
 

@@ -21,6 +21,7 @@ flat, cache read                   |      0       0      0       0  no      |   
 flat, cache read                   |      0       0      0       1  no      |    0           420
 flat, no cache price               |   1000     400      0     100  no      |    0       700,000
 flat, cache read and write         |   3000    1000    500     200  no      |    0       302,500
+free cache read                    |   1000    1000      0       1  no      |    0           400
 flat, audio                        |   1000       0      0     100  no      |    0       960,000
 CNY                                |   1200    1024      0     350  no      |    0     1,606,800
 two prompt bands                   | 200000       0      0    1000  no      |    0   260,000,000
