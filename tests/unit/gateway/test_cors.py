@@ -1,0 +1,23 @@
+"""Which origins may read, and which preflights are answered."""
+
+import pytest
+
+from smartoken.gateway.cors import cors_headers, preflight_headers
+
+CASES = [
+    ([], b"https://a.test", False),
+    (["https://a.test"], b"https://a.test", True),
+    (["https://a.test"], b"https://a.test.evil", False),
+    (["https://a.test"], b"null", False),
+    (["*"], b"https://b.test", True),
+]
+
+
+@pytest.mark.parametrize(("allowed", "origin", "granted"), CASES)
+def test_an_origin_is_granted_only_by_name_or_star(allowed, origin, granted):
+    assert bool(cors_headers(origin, allowed)) is granted
+    assert bool(preflight_headers(origin, allowed)) is granted
+
+
+def test_a_preflight_without_an_origin_grants_nothing():
+    assert preflight_headers(None, ["*"]) == []
