@@ -176,6 +176,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self._owner.dropped(self)
 
+    def disown(self) -> None:
+        """Close after a failed dial, and count the socket as closed now.
+
+        uvloop, cancelled between ``connection_made`` and the end of ``create_connection``, closes the socket without
+        ever calling ``connection_lost``.
+        """
+        self.drop()
+        if self._transport is not None:
+            self._transport = None
+            self._parser = None
+            self._owner.closed(self)
+
     def resume(self) -> None:
         """Read from the socket again, if the high-water mark had stopped it."""
         if self._paused and self._transport is not None:

@@ -68,10 +68,10 @@ class Dialer:
                 else:
                     await self._tunnelled(peer, peer.proxy, connection, within_s)
         except TimeoutError as error:
-            connection.drop()
+            connection.disown()
             raise _unreachable(f"no connection to {peer.host} in time", "connect_timeout") from error
         except BaseException:
-            connection.drop()
+            connection.disown()
             raise
 
     async def _direct(self, peer: Peer, connection: Connection, within_s: float) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from contract.client.answers import CHUNKED, JSON, LINE, sized
 from contract.client.calls import OK, call, peer_of, quick_client
-from contract.client.conftest import Run
+from contract.client.conftest import NO_ROOTS, Run
 from contract.client.scripted import (
     ScriptedServer,
     hold,
@@ -14,6 +14,8 @@ from contract.client.scripted import (
     send,
     take,
 )
+from smartoken.providers.client import UpstreamClient
+from smartoken.providers.connection import Connection
 from smartoken.providers.upstream import (
     UpstreamClosedError,
     UpstreamStats,
@@ -164,3 +166,30 @@ def test_a_client_that_was_never_used_closes(run: Run) -> None:
         assert client.stats() == UpstreamStats(open=0, idle=0, created=0, reused=0, retried=0, failed_connects=0)
 
     run(main)
+
+
+class CancellingClient(UpstreamClient):
+    """Cancels the call at the worst moment: its socket is open, the loop has not yet told the dial."""
+
+    caller: asyncio.Task[bytes]
+
+    def opened(self, connection: Connection) -> None:
+        super().opened(connection)
+        self.caller.cancel()
+
+
+def test_a_call_cancelled_while_its_socket_opens_leaves_nothing_behind(run: Run) -> None:
+    with ScriptedServer([hold]) as server:
+
+        async def main() -> None:
+            client = CancellingClient(tls=NO_ROOTS)
+            client.caller = asyncio.ensure_future(call(client, peer_of(server)))
+            with pytest.raises(asyncio.CancelledError):
+                await client.caller
+            assert client.stats().created == 1
+            await asyncio.to_thread(server.wait_until, lambda s: s.hung_up == 1)
+            async with asyncio.timeout(2):
+                await client.close()
+            assert client.stats().open == 0
+
+        run(main)
