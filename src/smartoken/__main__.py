@@ -62,9 +62,12 @@ def command_line() -> typer.Typer:
     return app
 
 
+COMMANDS = command_line()
+
+
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run one command and return its exit code; faults that have a remedy are said on stderr, without a trace."""
-    command = typer.main.get_command(command_line())
+    command = typer.main.get_command(COMMANDS)
     try:
         command.main(list(arguments), prog_name="smartoken", obj=Invocation(environment))
     except SystemExit as ended:

@@ -285,7 +285,7 @@ async def _keep_awake(worker: Worker, connections: set[Any]) -> None:
 async def _drain(worker: Worker) -> bool:
     """Let calls under way end and store what they came to; false if something could not be stored."""
     until = worker.clock.monotonic() + DRAIN_S
-    while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:
+    while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:  # noqa: ASYNC110 - rare, and a counter
         await asyncio.sleep(0.05)
     for task in worker.tasks:
         task.cancel()

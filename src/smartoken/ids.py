@@ -7,10 +7,6 @@ time of creation (RFC 9562, version 7).
 import re
 
 ENTROPY_BYTES = 10
-PREFIXES = frozenset(
-    "call key acct prov pkey offer route budget grant code batch camp adj transfer entry lease price fx drill "
-    "tok audit job ticket eval usr ep".split()
-)
 _ID = re.compile(r"([a-z]+)_[0-9a-f]{32}")
 
 

@@ -83,17 +83,17 @@ def _plain(value: int, places: int, least: int) -> str:
 
 
 def amount_text(nano: int) -> str:
-    """Nano-units as the exact decimal string that JSON carries: at least two places, no trailing zeros beyond them."""
+    """Return nano-units as the exact decimal string of JSON: at least two places, no trailing zeros beyond them."""
     return _plain(nano, 9, 2)
 
 
 def rate_text(pico: int) -> str:
-    """A rate as its exact price per 1M tokens, at least two places."""
+    """Return a rate as its exact price per 1M tokens, at least two places."""
     return _plain(pico, 6, 2)
 
 
 def charge_nano(lines: Iterable[tuple[int, int]]) -> int:
-    """Nano-units for ``(tokens, pico rate)`` lines: summed exactly, rounded up once."""
+    """Return nano-units for ``(tokens, pico rate)`` lines: summed exactly, rounded up once."""
     pico = 0
     for tokens, rate in lines:
         pico += tokens * rate
@@ -101,12 +101,12 @@ def charge_nano(lines: Iterable[tuple[int, int]]) -> int:
 
 
 def convert_nano(amount: int, fx_nano: int) -> int:
-    """An amount in another currency, rounded away from zero, by a rate in nano-units per unit."""
+    """Convert an amount to another currency, rounded away from zero, by a rate in nano-units per unit."""
     value = -(-abs(amount) * fx_nano // NANO)
     return -value if amount < 0 else value
 
 
 def convert_rate(pico: int, fx_nano: int, markup: Decimal = Decimal(1)) -> int:
-    """A rate in another currency with a markup factor, rounded up to a whole pico-unit."""
+    """Convert a rate to another currency with a markup factor, rounded up to a whole pico-unit."""
     numerator, denominator = markup.as_integer_ratio()
     return -(-pico * fx_nano * numerator // (NANO * denominator))

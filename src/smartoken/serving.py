@@ -131,7 +131,9 @@ class Server(uvicorn.Server):
 
     async def _leave(self, worker: Worker) -> None:
         until = worker.clock.monotonic() + DRAIN_S
-        while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until and not self.force_exit:
+        while (  # noqa: ASYNC110 - rare, and a counter
+            worker.gateway.metrics.in_flight and worker.clock.monotonic() < until and not self.force_exit
+        ):
             await asyncio.sleep(0.05)
         self.should_exit = True
 

@@ -169,6 +169,7 @@ class Lease:
     __slots__ = (
         "amount",
         "blocked",
+        "calls",
         "excess",
         "in_calls",
         "limit",
@@ -184,6 +185,7 @@ class Lease:
         self.row = row
         self.amount = 0
         self.in_calls = 0
+        self.calls = 0  # those under way that may take from it, also if they hold nothing of it yet
         self.spent = 0
         self.stored = 0  # the amount that the store has
         self.excess = 0
@@ -346,6 +348,18 @@ class LeaseBook:
         A fund that has money in the store counts as short before a later one is touched, so that burn order holds; a
         second try, after the store was asked, takes what there is (``in_order`` false).
         """
+        found = self._take(bound, windows, funds, now_ms, in_order=in_order)
+        if isinstance(found, Short):
+            return found
+        for lease in windows:
+            lease.calls += 1
+        for lease in funds:
+            lease.calls += 1
+        return Hold(windows, funds, bound, [list(share) for share in found.shares])
+
+    def _take(
+        self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int, *, in_order: bool
+    ) -> Carved | Short:
         found = carve(bound, windows, funds)
         if isinstance(found, Short):
             return Short(found.windows, _lack(bound, funds)) if in_order else found
@@ -356,14 +370,12 @@ class LeaseBook:
             lease.in_calls += bound
             lease.touched_ms = now_ms
             dirty.add(lease.row)
-        shares = []
         for place, amount in found.shares:
             lease = funds[place]
             lease.in_calls += amount
             lease.touched_ms = now_ms
             dirty.add(lease.row)
-            shares.append([place, amount])
-        return Hold(windows, funds, bound, shares)
+        return found
 
     def extend(self, hold: Hold, more: int, now_ms: int, *, in_order: bool = True) -> Short | None:
         """Hold more for a call under way; None when it is held, else what is short, and nothing changed.
@@ -374,7 +386,7 @@ class LeaseBook:
         """
         if not hold.open:
             raise HoldClosedError("a settled call holds nothing more")
-        added = self.admit(more, hold.windows, hold.funds, now_ms, in_order=in_order)
+        added = self._take(more, hold.windows, hold.funds, now_ms, in_order=in_order)
         if isinstance(added, Short):
             return added
         hold.nano += more
@@ -400,6 +412,8 @@ class LeaseBook:
         if charge < 0:
             raise ValueError(f"a charge is never negative, got {charge}")
         hold.open = False
+        for lease in hold.funds:
+            lease.calls -= 1
         rest = paid = min(charge, hold.nano)
         lines: list[tuple[str, int]] = []
         for place, amount in hold.shares:
@@ -409,6 +423,7 @@ class LeaseBook:
                 lines.append((hold.funds[place].row, share))
                 rest -= share
         for lease in hold.windows:
+            lease.calls -= 1
             self._leave(lease, hold.nano, paid)
         return Settled(tuple(lines), tuple(each.row for each in hold.windows), paid, charge - paid)
 
@@ -487,7 +502,7 @@ class LeaseBook:
         gone = [
             row
             for row, each in self._leases.items()
-            if not (each.amount or each.in_calls or each.spent or row in self._dirty)
+            if not (each.amount or each.calls or each.spent or row in self._dirty)
         ]
         for row in gone:
             del self._leases[row]

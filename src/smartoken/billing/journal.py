@@ -224,12 +224,12 @@ def read_segment(raw: bytes) -> Iterator[Record]:
         kind, length, checksum = _HEAD.unpack_from(raw, position + 1)
         start = position + 1 + _HEAD.size
         payload = raw[start : start + length]
-        if kind in KINDS and length <= MAX_PAYLOAD and len(payload) == length:
-            if zlib.crc32(payload, kind[0]) == checksum:
-                yield Record(kind, payload)
-                position = start + length
-                continue
-        position += 1
+        whole = kind in KINDS and length <= MAX_PAYLOAD and len(payload) == length
+        if whole and zlib.crc32(payload, kind[0]) == checksum:
+            yield Record(kind, payload)
+            position = start + length
+        else:
+            position += 1
 
 
 def read_folder(folder: Path) -> Iterator[Record]:

@@ -16,7 +16,7 @@ class Answer(BaseModel):
 class Paged(Answer, Generic[T]):
     """A page of rows; ``next`` is the ``after`` of the page that follows, null at the end."""
 
-    data: list[T]
+    rows: list[T] = Field(alias="data")
     next: str | None
 
 
@@ -136,7 +136,7 @@ class UsageAnswer(Answer):
     to: str
     kept_from: str
     available: bool
-    data: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = Field(alias="data")
     rest: dict[str, Any] | None
     total: dict[str, Any] | None
 
@@ -144,7 +144,7 @@ class UsageAnswer(Answer):
 class Rows(Answer):
     """All rows of a short list."""
 
-    data: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = Field(alias="data")
 
 
 class FieldChange(Answer):

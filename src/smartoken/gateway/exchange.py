@@ -129,7 +129,7 @@ class Exchange:
         if not self.complete and not self.gone:
             await self._answer_for_it()
         self._carrier.finished(self)
-        self.scope = {}  # it may know who answers, who knows us
+        self.scope.pop(LEFT, None)  # it knows who answers, who knows us: a cycle for the collector
 
     async def _answer_for_it(self) -> None:
         if self.begun:
@@ -195,7 +195,6 @@ class Exchange:
 
     def _head(self, start: Message, body: bytes, *, more: bool) -> bytes:
         """Return the status line and the fields, and fix how the body is framed."""
-        self.begun = True
         status: int = start["status"]
         headers: Headers = start.get("headers", [])
         lines = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode()]
@@ -228,6 +227,7 @@ class Exchange:
         head = b"".join(lines)
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
             raise RuntimeError("a line break within a field of the answer's head")
+        self.begun = True
         return head
 
     def _framed(self, body: bytes, *, more: bool) -> bytes:

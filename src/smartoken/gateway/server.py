@@ -33,6 +33,7 @@ FIELD_LIMIT = 256
 BODY_AHEAD = 64 * 1024  # bytes of body kept for an application that does not ask for them
 UNWANTED_BODY = 32 * 1024 * 1024  # bytes of body read past an answer that did not wait for them
 LINE_LIMIT = 32  # requests that may wait for the answers before them
+_VERSIONS = frozenset({"1.1", "1.0"})
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _TOO_LARGE, _MALFORMED = "431 Request Header Fields Too Large", "400 Bad Request"
 
@@ -47,6 +48,7 @@ class Connection(asyncio.Protocol):
         "_connections",
         "_deaf",
         "_drains",
+        "_head_read",
         "_head_size",
         "_headers",
         "_in_head",
@@ -92,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
         self._in_head = True
+        self._head_read = 0  # bytes of a head that is not whole yet, as they came
         self._head_size = 0
         self._headers: Headers = []
         self._url = b""
@@ -133,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._deaf or parser is None:
             return
         if self._in_head:
-            self._head_size += len(data)
+            self._head_read += len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -142,7 +145,7 @@ class Connection(asyncio.Protocol):
             if not self._deaf:
                 self._refuse(_MALFORMED, InvalidRequestError("This is not a valid HTTP/1.1 request."))
             return
-        if self._in_head and self._head_size > HEAD_LIMIT and not self._deaf:
+        if self._in_head and self._head_read > HEAD_LIMIT:
             self._refuse_head()
 
     def pause_writing(self) -> None:
@@ -164,7 +167,7 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             raise ValueError("nothing follows the last request")
         self._in_head = True
-        self._head_size = 0
+        self._head_read = self._head_size = 0
         self._headers = []
         self._url = b""
         self.since = self.loop.time()
@@ -173,6 +176,7 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
         self._url += url
+        self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of the head; trailers are read over, under the same limits."""
@@ -189,13 +193,16 @@ class Connection(asyncio.Protocol):
         if parser is None:
             return
         self._in_head = False
+        version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError("neither HTTP/1.1 nor HTTP/1.0")
         target, path, query = _split(self._url)
         exchange = self._receiving = Exchange(
             self,
             {
                 "type": "http",
                 "asgi": _ASGI,
-                "http_version": parser.get_http_version(),
+                "http_version": version,
                 "method": parser.get_method().decode("ascii"),
                 "scheme": "http",
                 "path": path,

@@ -145,7 +145,8 @@ def _from_store(stored: StoredModel, catalog: Catalog, providers: Mapping[str, P
     base = catalog.models.get(stored.id.lower())
     model = model_of(stored, base)
     from_catalog = _from_catalog(model, catalog, providers) if base is not None else None
-    version = stored.price_version or (from_catalog.price_version if from_catalog is not None else "none")
+    inherited = from_catalog.price_version if from_catalog is not None and "price" not in stored.definition else "apply"
+    version = stored.price_version or inherited
     if from_catalog is not None and not stored.offers:
         return replace(from_catalog, price_version=version)
     served = tuple(

@@ -38,7 +38,7 @@ def export(conn: Connection, work: Work) -> str:
         for each in kept
         if each.item.kind is Kind.ACCOUNT and each.item.once["balance"]
     }
-    items = [each.item for each in kept]
+    items = sorted((each.item for each in kept), key=lambda each: each.name)
     return document(items, variable_names(items, stored.variables), balances)
 
 

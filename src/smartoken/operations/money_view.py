@@ -54,7 +54,7 @@ def money_revision(conn: sa.Connection) -> int:
 
 
 def stored_figures(conn: sa.Connection, rows: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Return ``(used, held by calls under way)`` of rows as the store has them; rows that are not there are left out."""
+    """Return ``(used, held by calls under way)`` of rows as the store has them, leaving out rows that are not there."""
     held = money.in_calls(conn, rows)
     return {row_id: (row["used_nano"], held.get(row_id, 0)) for row_id, row in money.read_rows(conn, rows).items()}
 

@@ -5,7 +5,7 @@ was given, and writes the audit entry. Planes run it through ``Office.read`` and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -58,7 +58,7 @@ class Office:
     db: Database
     vault: Vault
     pepper: bytes
-    catalog: Catalog
+    catalog: Catalog = field(repr=False)
     clock: Clock
     entropy: Callable[[int], bytes]
 

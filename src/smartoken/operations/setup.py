@@ -60,7 +60,7 @@ def apply(conn: Connection, work: Work, catalog: Catalog, wish: Wish) -> Applied
     demand(work.actor, Permission.SETUP_WRITE)
     queries.lock_changes(conn)
     stored = stored_setup(conn)
-    _check(conn, work, catalog, wish.file, stored)
+    _check(conn, work, catalog, wish, stored)
     changes = [*_wanted(conn, work, wish.file, stored), *_unwanted(wish, stored)]
     notes = (*_notes(wish, stored), *_former(conn, work, wish.file, stored))
     if wish.dry_run:
@@ -76,11 +76,16 @@ def apply(conn: Connection, work: Work, catalog: Catalog, wish: Wish) -> Applied
     return Applied(tuple(changes), tuple(written.minted), notes)
 
 
-def _check(conn: Connection, work: Work, catalog: Catalog, file: SetupFile, stored: StoredSetup) -> None:
+def _check(conn: Connection, work: Work, catalog: Catalog, wish: Wish, stored: StoredSetup) -> None:
     """Refuse what only the store or the catalog can tell to be wrong."""
+    file = wish.file
     providers = {each.name for each in file.items if each.kind is Kind.PROVIDER} | set(catalog.providers)
-    if "provider" not in file.sections:
-        providers |= {each.item.name for each in stored.items.values() if each.item.kind is Kind.PROVIDER}
+    for label, each in stored.items.items():
+        # Not those that this very file is about to disable or delete: an offer there would be a mistake.
+        off_already = not each.enabled and not wish.prune
+        stays = "provider" not in file.sections or off_already or label not in stored.managed
+        if each.item.kind is Kind.PROVIDER and stays:
+            providers.add(each.item.name)
     with_offers = {each.parent for each in file.items if each.kind is Kind.OFFER}
     texts: dict[bytes, str] = {}
     for item in file.items:

@@ -47,13 +47,21 @@ def read_account(table: Table, read_secret: ReadSecret) -> list[Item]:
         "policy": _policy(table.maybe_table("policy")),
         "budgets": _budgets(table),
     }
-    if "owner_email" in table:
+    if given(table, "owner_email"):
         view["owner_email"] = _email(table, "owner_email")
     balance = table.maybe_amount("balance") or 0
     if balance < 0:
         raise table.error("`balance` must be 0 or more", "balance")
     keys = [_read_key(each, name, read_secret) for each in table.tables("key")]
     return [Item(Kind.ACCOUNT, name, view, once={"balance": balance}, where=table), *keys]
+
+
+def given(table: Table, key: str) -> bool:
+    """Whether a key is written; either way the reader knows it from now on, for its suggestions."""
+    if key in table:
+        return True
+    table.text(key, "")
+    return False
 
 
 def words(table: Table, key: str, default: str, most: int) -> str:
@@ -112,18 +120,16 @@ def _budgets(table: Table) -> dict[str, str]:
 def _key_budgets(table: Table) -> dict[str, str]:
     """Read ``budget`` with ``period``, or ``budgets`` as an account has them."""
     found = _budgets(table)
-    if "budget" not in table:
-        if "period" in table:
-            raise table.error("`period` says nothing without `budget`", "period")
-        return found
     period = table.text("period", "total", choices=PERIODS)
+    if not given(table, "budget"):
+        return found
     if period in found:
         raise table.error(f"there are two budgets for the period {period}", "budget")
     return {**found, period: _limit(table, "budget")}
 
 
 def _read_key(table: Table, account: str, read_secret: ReadSecret) -> Item:
-    name = words(table, "name", "", 200) if "name" in table else table.text("name")
+    name = words(table, "name", "", 200) if given(table, "name") else table.text("name")
     if not name or "/" in name:
         raise table.error("`name` must not be empty or hold a slash", "name")
     secret = read_secret(table)
@@ -145,9 +151,9 @@ def _read_key(table: Table, account: str, read_secret: ReadSecret) -> Item:
     if not view["environment"]:
         raise table.error("`environment` must not be empty", "environment")
     for key, most in (("owner", 254), ("workflow", 200)):
-        if key in table:
+        if given(table, key):
             view[key] = words(table, key, "", most)
-    if "expires_at" in table:
+    if given(table, "expires_at"):
         view["expires_at"] = _instant(table)
     return Item(Kind.KEY, f"{account}/{name}", view, account, secret, where=table)
 

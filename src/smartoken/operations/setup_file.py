@@ -13,7 +13,7 @@ from smartoken.catalog.offers import Price
 from smartoken.catalog.price_file import read_price
 from smartoken.catalog.provider_file import read_fx
 from smartoken.catalog.strict import Table, parse_toml
-from smartoken.operations.setup_accounts import read_account
+from smartoken.operations.setup_accounts import given, read_account
 from smartoken.operations.setup_items import GivenSecret, Item, Kind, SetupFile
 from smartoken.operations.setup_prices import written
 from smartoken.providers.address import literal, name_refusal, refusal
@@ -54,7 +54,7 @@ def read_setup(text: str, path: str, variables: Variables) -> SetupFile:
         items.extend(read_account(each, lambda key: read_secret(key, variables)))
     table.done()
     _refuse_twins(items, table)
-    sections = frozenset(name for name in ("site", "fx", "provider", "model", "account") if name in table)
+    sections = frozenset(name for name in ("site", "fx", "provider", "model", "account") if given(table, name))
     return SetupFile(tuple(items), sections)
 
 
@@ -136,7 +136,7 @@ def _read_provider(table: Table, variables: Variables) -> list[Item]:
         "allow_private": private,
         "timeouts": _timeouts(table.maybe_table("timeouts")),
     }
-    if "proxy" in table:
+    if given(table, "proxy"):
         view["proxy"] = _proxy(table)
     region = table.maybe_text("region")
     if region is not None:
@@ -206,7 +206,7 @@ def _read_model(table: Table) -> list[Item]:
     if shown is not None:
         view["name"] = shown
     for key in ("context", "max_output"):
-        if key in table:
+        if given(table, key):
             view[key] = table.whole(key, least=1)
     if view.get("max_output", 0) > view.get("context", 2**53):
         raise table.error("`max_output` is above `context`", "max_output")
@@ -229,24 +229,24 @@ def _sell_price(table: Table) -> Price:
 def _abilities(table: Table) -> dict[str, Any]:
     """Read what a model can do; whatever is left out is as in the catalog, or unknown."""
     view: dict[str, Any] = {}
-    if "input" in table:
+    if given(table, "input"):
         values = table.texts("input")
         if not values or not set(values) <= set(MODALITIES):
             raise table.error(f"`input` must name some of {', '.join(MODALITIES)}", "input")
         view["input_modalities"] = list(values)
     abilities = table.maybe_table("abilities")
     if abilities is not None:
-        view["abilities"] = {name: abilities.flag(name) for name in _ABILITIES if name in abilities}
+        view["abilities"] = {name: abilities.flag(name) for name in _ABILITIES if given(abilities, name)}
     reasoning = table.maybe_table("reasoning")
     if reasoning is not None:
         flags = ("can_disable", "default_on", "limit_covers_reasoning")
         view["reasoning"] = {
             "supported": reasoning.flag("supported"),
-            **{name: reasoning.flag(name) for name in flags if name in reasoning},
+            **{name: reasoning.flag(name) for name in flags if given(reasoning, name)},
         }
-        if "efforts" in reasoning:
+        if given(reasoning, "efforts"):
             view["reasoning"]["efforts"] = list(reasoning.texts("efforts"))
-        if "max_budget_tokens" in reasoning:
+        if given(reasoning, "max_budget_tokens"):
             view["reasoning"]["max_budget_tokens"] = reasoning.whole("max_budget_tokens", least=1)
     return view
 
@@ -266,9 +266,9 @@ def _read_offer(table: Table, model: str) -> Item:
     if cost is not None:
         view["cost"] = written(read_price(cost))
     for key in ("context", "max_output"):
-        if key in table:
+        if given(table, key):
             view[key] = table.whole(key, least=1)
-    if "cancel" in table:
+    if given(table, "cancel"):
         view["cancel"] = table.text("cancel", choices=CANCEL_POLICIES)
     policy = table.maybe_table("policy")
     if policy is not None:
@@ -277,8 +277,8 @@ def _read_offer(table: Table, model: str) -> Item:
 
 
 def _offer_policy(table: Table) -> dict[str, Any]:
-    words = {name: table.text(name) for name in ("region", "entity", "retention", "source") if name in table}
-    return {**words, **{name: table.flag(name) for name in ("trains", "logs") if name in table}}
+    words = {name: table.text(name) for name in ("region", "entity", "retention", "source") if given(table, name)}
+    return {**words, **{name: table.flag(name) for name in ("trains", "logs") if given(table, name)}}
 
 
 def _check_shares(table: Table, offers: list[Item]) -> None:

@@ -1,4 +1,4 @@
-"""A provider as it is set up here: address, dialect, keys. Frozen, so that what is derived from it can be kept by it."""
+"""A provider as it is set up here: address, dialect, keys. Frozen, so that what is made from it can be kept by it."""
 
 from dataclasses import dataclass, field
 

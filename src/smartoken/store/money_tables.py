@@ -6,7 +6,9 @@ are the only truth about what may still be held: every lease is granted by ``use
 
 import sqlalchemy as sa
 
-from smartoken.store.schema import metadata as metadata
+from smartoken.store.schema import metadata
+
+__all__ = ["metadata"]
 
 # A row's id is its book ("wallet:acct", "grant:acct:id") or its window ("window:key:id:month:start").
 money_rows = sa.Table(

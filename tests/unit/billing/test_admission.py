@@ -413,6 +413,22 @@ def test_a_flush_says_absolutely_what_changed_and_keeps_what_changes_meanwhile()
     assert (one.used, one.spent, two.used) == (4, 0, 0)
 
 
+def test_a_lease_that_a_call_may_still_take_from_is_not_forgotten():
+    store, book, (window, fund) = leased(5, 0)
+    hold = book.admit(0, (window,), (fund,), 1)
+    book.give_back("r0")
+    book.flushed(book.flush())
+    assert book.forget() == 0
+    store.rows["r1"].limit = store.rows["r0"].limit = 9
+    grow_book(store, book, "e", [("r0", 4), ("r1", 9)])
+    assert book.extend(hold, 3, 2) is None
+    book.release(hold)
+    for row in ("r0", "r1"):
+        book.give_back(row)
+    book.flushed(book.flush())
+    assert book.forget() == 2
+
+
 def test_only_empty_and_stored_leases_are_forgotten():
     _, book, (one, _) = leased(10, 0)
     assert book.forget() == 1

@@ -16,6 +16,11 @@ def preallocate(fd, size):
     os.truncate(fd, size)
 
 
+def fill(journal):
+    for _ in range(100):
+        journal.note(j.FINAL, b"f" * 200)
+
+
 def open_journal(folder, **more):
     return j.Journal(folder, preallocate=preallocate, datasync=os.fdatasync, **{"segment_bytes": 4096, **more})
 
@@ -72,8 +77,7 @@ def test_a_full_disk_stops_new_calls_but_takes_the_finals(tmp_path):
     for _ in range(15):
         journal.note(j.FINAL, b"f" * 200)
     with pytest.raises(j.JournalFullError):
-        for _ in range(100):
-            journal.note(j.FINAL, b"f" * 200)
+        fill(journal)
     written = kinds_and_payloads(tmp_path)
     assert sum(1 for kind, _ in written if kind == b"D") == calls > 30
     assert sum(1 for kind, _ in written if kind == b"F") >= 15

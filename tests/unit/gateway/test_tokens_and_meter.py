@@ -14,7 +14,7 @@ ESTIMATES = [
     ("你好，请介绍一下你自己。", 6, 12),
     ("0123456789", 10, 10),
     ("def f(x):\n    return x + 1\n", 8, 16),
-    ("Привет, как дела?", 5, 9),
+    ("\u041f\u0440\u0438\u0432\u0435\u0442, \u043a\u0430\u043a \u0434\u0435\u043b\u0430?", 5, 9),
 ]
 
 
@@ -24,7 +24,7 @@ def test_an_estimate_lies_in_the_range_of_real_tokenizers(text, low, high):
 
 
 PLAUSIBLE = [
-    # reported, context, (prompt, completion, cached, reasoning), suspect
+    # what is reported, the context; then prompt, completion, cached and reasoning as believed; whether suspect
     (TokenUsage(10, 5), 100, (10, 5, 0, 0), False),
     (TokenUsage(0, 0), 100, (0, 0, 0, 0), False),
     (TokenUsage(10, 5, cached=4, reasoning=3), None, (10, 5, 4, 3), False),

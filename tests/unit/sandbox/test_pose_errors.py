@@ -1,7 +1,5 @@
 """What each vendor refuses, and in which words."""
 
-# ruff: noqa: RUF001 - the vendors write Chinese punctuation
-
 import json
 
 import pytest
