@@ -121,8 +121,8 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("a budget of zero is no budget", "or each.blocked:\n            short", "or False:\n            short"),
         (
             "only the first window counts",
-            "    for each in windows:\n        if each.free",
-            "    for each in windows[:1]:\n        if each.free",
+            "short = False\n    for each in windows:\n",
+            "short = False\n    for each in windows[:1]:\n",
         ),
         ("a call starts though funds are short", "if short or rest or not funds:", "if short or not funds:"),
         ("held money is told as spent", "max(0, each.limit - each.used)  # a", "each.free  # a"),

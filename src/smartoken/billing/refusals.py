@@ -17,7 +17,7 @@ from smartoken.errors import (
 )
 from smartoken.money import amount_text
 
-RETRY_AFTER_S = 1.0  # calls end and leases return within about this time
+RETRY_AFTER_S = 1  # calls end and leases return within about this time
 
 
 def refused(found: Verdict, bound: int, windows: Sequence[BudgetWindow]) -> LimitError:

@@ -37,7 +37,8 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/api/v1"
 MAX_BODY_BYTES = 8 * 1024 * 1024
-_METHOD = 405
+_MALFORMED, _METHOD = 400, 405
+_TOO_LARGE = "smartoken.too_large"  # the framework turns an error while reading the body into one of its own
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _log = logging.getLogger(__name__)
 
@@ -95,13 +96,13 @@ async def _malformed(request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     path = request.scope["path"][:100]
+    if request.scope.get(_TOO_LARGE):
+        return _answer(request, RequestTooLargeError(f"The body is over {MAX_BODY_BYTES} bytes."))
+    if status == _MALFORMED:
+        return _answer(request, InvalidRequestError("The body cannot be read."))
     if status == _METHOD:
         return _answer(request, MethodNotAllowedError(f"{path} does not take {request.method[:20]}."))
     return _answer(request, NotFoundError(f"There is no {path} here.", remedy="See /api/openapi.json."))
-
-
-class _BodyTooLargeError(Exception):
-    """The body passed its limit while it was read."""
 
 
 class Guard:
@@ -134,7 +135,7 @@ class Guard:
 
         try:
             self._check_host(scope)
-            await self._app(scope, _bounded(receive), answer)
+            await self._app(scope, _bounded(receive, scope), answer)
         except Exception as error:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
             if begun:
                 _log.exception("request %s failed after its answer began", request_id)
@@ -156,14 +157,12 @@ class Guard:
     def _public(self, error: Exception, request_id: str) -> SmartokenError:
         if isinstance(error, SmartokenError):
             return error
-        if isinstance(error, _BodyTooLargeError):
-            return RequestTooLargeError(f"The body is over {MAX_BODY_BYTES} bytes.")
         _log.exception("request %s failed", request_id, exc_info=error)
         return InternalError("The gateway failed to answer.")
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Count the body's bytes as they come, whatever its Content-Length says."""
+def _bounded(receive: Receive, scope: Scope) -> Receive:
+    """Count the body's bytes as they come, whatever its Content-Length says; the scope says when they are too many."""
     read = 0
 
     async def counted() -> Message:
@@ -172,7 +171,8 @@ def _bounded(receive: Receive) -> Receive:
         with suppress(KeyError):
             read += len(message["body"])
         if read > MAX_BODY_BYTES:
-            raise _BodyTooLargeError
+            scope[_TOO_LARGE] = True
+            raise RequestTooLargeError(f"The body is over {MAX_BODY_BYTES} bytes.")
         return message
 
     return counted

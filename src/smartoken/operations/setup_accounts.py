@@ -196,10 +196,10 @@ def _instant(table: Table) -> str:
 
 
 def instant_text(moment_ms: int) -> str:
-    """Return an instant as RFC 3339 in UTC, with milliseconds only where there are some."""
+    """Return an instant as RFC 3339 in UTC, always with milliseconds, so that texts sort as their instants do."""
     whole, rest = divmod(moment_ms, 1000)
     text = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{rest:03d}Z" if rest else f"{text}Z"
+    return f"{text}.{rest:03d}Z"
 
 
 def instant_ms(text: str) -> int:

@@ -24,8 +24,7 @@ def _insert_text(rows: int, mark: str) -> str:
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     row = f"({', '.join([mark] * len(COLUMNS))})"
     values = ", ".join([row] * rows)
-    # Only names of our own columns and placeholders go into the text.
-    return f"INSERT INTO calls ({columns}) VALUES {values} ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    return f"INSERT INTO calls ({columns}) VALUES {values} ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608 - our own column names and placeholders only
 
 
 def _values(record: CallRecord) -> list[Any]:

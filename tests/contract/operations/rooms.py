@@ -184,5 +184,8 @@ def call_record(number: int, account_id: str, key_id: str, **facts) -> CallRecor
         "attempts": [{"provider": "up1", "offer": "up1:test/alpha", "key": "main", "reason": None}],
         "evidence": None,
         "client_ip": "127.0.0.1",
+        "fund_lines": [],
+        "windows": [],
+        "transfer_id": None,
     }
     return CallRecord(**{**plain, **facts})

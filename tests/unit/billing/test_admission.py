@@ -30,6 +30,8 @@ class Free:
 CARVES = """
 bound | windows | funds  | taken or short
    10 | 10 20   | 10     | 0:10
+    1 | 90000   | 90000  | 0:1
+    1 | 0       | 90000  | short w0:1 +0
    10 | 10      | 30     | 0:10
    10 |         | 4 6    | 0:4 1:6
    10 |         | 4 30   | 0:4 1:6

@@ -152,7 +152,7 @@ def read_chat(raw: bytes) -> ChatRequest:
     body = read_object(raw)
     model = body.get("model")
     if not isinstance(model, str) or not model.strip() or len(model) > MAX_MODEL_LENGTH:
-        raise _fail("model", 'the id of a model such as "deepseek/deepseek-v4-pro"', model)
+        raise _fail("model", "the id of a model, as GET /v1/models lists it", model)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise _fail("messages", "a list with at least one message", messages)
