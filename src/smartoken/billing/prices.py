@@ -152,7 +152,8 @@ def tariff(price: Price, at: datetime, is_holiday: HolidayCheck) -> Tariff:
     hour = hour_percent(price.time_of_day, at, is_holiday)
     promotion = promotion_percent(price.promotion, at)
     tiers = [(each.thinking, _tier(place, each, hour, promotion)) for place, each in enumerate(price.bands)]
-    return Tariff(price.currency, _open(tiers, thinking=False), _open(tiers, thinking=True))
+    plain, thinking = _open(tiers, thinking=False), _open(tiers, thinking=True)
+    return Tariff(price.currency, plain, plain if thinking == plain else thinking)
 
 
 def _tier(place: int, band: Band, hour: int, promotion: int) -> Tier:

@@ -5,7 +5,6 @@ is frozen and replaced whole when the directory is reloaded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -37,32 +36,35 @@ class Upstreams:
         self._clock = clock
         self.health = Health()
         self._reasoning = ReasoningStore()
-        self._peers: dict[ProviderSetup, Peer] = {}
-        self._headers: dict[tuple[str, UpstreamKey], list[tuple[str, str]]] = {}
+        # By identity, which is quicker than by value; what it is the identity of is kept, so that it stays its own.
+        self._peers: dict[int, tuple[ProviderSetup, Peer]] = {}
+        self._headers: dict[tuple[str, int], tuple[UpstreamKey, list[tuple[str, str]]]] = {}
 
     def _peer(self, setup: ProviderSetup) -> Peer:
-        peer = self._peers.get(setup)
-        if peer is None:
-            if len(self._peers) >= _MAX_REMEMBERED:
-                self._peers.clear()
-            peer = self._peers[setup] = Peer.parse(
-                setup.base_url, allow_private=setup.allow_private, proxy=setup.proxy, timeouts=setup.timeouts
-            )
+        found = self._peers.get(id(setup))
+        if found is not None:
+            return found[1]
+        if len(self._peers) >= _MAX_REMEMBERED:
+            self._peers.clear()
+        peer = Peer.parse(setup.base_url, allow_private=setup.allow_private, proxy=setup.proxy, timeouts=setup.timeouts)
+        self._peers[id(setup)] = (setup, peer)
         return peer
 
     def _headers_of(self, target: Target) -> list[tuple[str, str]]:
-        place = (target.offer.provider.dialect, target.key)
-        headers = self._headers.get(place)
-        if headers is None:
-            if len(self._headers) >= _MAX_REMEMBERED:
-                self._headers.clear()
-            headers = [
-                *dialect(target.offer.provider.dialect).auth_headers(target.key.secret.reveal()),
-                ("content-type", "application/json"),
-                ("accept", "application/json, text/event-stream"),
-                ("user-agent", USER_AGENT),
-            ]
-            self._headers[place] = headers
+        key = target.key
+        place = (target.offer.provider.dialect, id(key))
+        found = self._headers.get(place)
+        if found is not None:
+            return found[1]
+        if len(self._headers) >= _MAX_REMEMBERED:
+            self._headers.clear()
+        headers = [
+            *dialect(target.offer.provider.dialect).auth_headers(key.secret.reveal()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("user-agent", USER_AGENT),
+        ]
+        self._headers[place] = (key, headers)
         return headers
 
     async def send(self, target: Target) -> UpstreamResponse:
@@ -107,12 +109,12 @@ class Upstreams:
             body = {**body, "messages": messages}
         outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=wish.limit)
         warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
-        return replace(target, body=outgoing.body, warnings=warnings)
+        return Target(target.offer, target.key, outgoing.body, warnings)
 
     def limited(self, target: Target, call: Call, limit: int) -> Target:
         """Return the target with an output limit in its body, under the name that its provider takes."""
         name = limit_name(dialect(target.offer.provider.dialect), call.request.body, limit).name
-        return replace(target, body={**target.body, name: limit})
+        return target._replace(body={**target.body, name: limit})
 
     def remember(self, call: Call, tool_call_ids: Sequence[str], reasoning: str) -> None:
         """Keep the thinking that led to tool calls, for the turn that will answer them."""
