@@ -1,0 +1,368 @@
+"""The control plane: every route names its permission, one account never sees another's, errors have one shape."""
+
+import re
+
+import orjson
+import pytest
+
+from contract.operations.rooms import ADMIN_TOKEN, call_record
+from smartoken.control.application import MAX_BODY_BYTES
+from smartoken.identity.keys import digest, mint
+from smartoken.operations import audit, keys
+from smartoken.operations.rights import GRANTED, Actor, ActorKind, Permission
+from unit.operations.setups import WHOLE
+
+ALICE, MALLORY = "alice-token-0123456789abcdef0123456789", "mallory-token-0123456789abcdef01234567"
+STRANGER = "nobody-token-0123456789abcdef012345678"
+ENVIRONMENT = {"UP1_KEY": "up-secret-one", "ACME_KEY": mint(bytes(range(32)))}
+OTHER = '[[account]]\nid = "other"\n[[account.key]]\nname = "main"\n'
+
+
+@pytest.fixture
+def house(room):
+    """Two accounts, a member of each, a key and a call of each."""
+    room.apply(WHOLE + OTHER, ENVIRONMENT)
+    room.ids = {}
+    for number, key in enumerate(room.read(keys.page, keys.Filter(), None, 10)):
+        room.ids[key["account"]] = key["account_id"]
+        room.ids[key["account"], "key"] = key["id"]
+        now = room.office.clock.now_ms()
+        room.calls(call_record(number, key["account_id"], key["id"], created_ms=now, user=f"user-of-{key['account']}"))
+        room.ids[key["account"], "call"] = f"call_{number:032x}"
+    room.actors[ALICE] = Actor(ActorKind.MEMBER, "alice", room.ids["acme"])
+    room.actors[MALLORY] = Actor(ActorKind.MEMBER, "mallory", room.ids["other"])
+    return room
+
+
+def routes(room):
+    """Every route of the OpenAPI description: (method, path, operation)."""
+    paths = room.ask("GET", "/api/openapi.json", token=None).body["paths"]
+    return [(method.upper(), path, each) for path, methods in paths.items() for method, each in methods.items()]
+
+
+def scopes_of(operation):
+    return [name for scheme in operation.get("security", []) for names in scheme.values() for name in names]
+
+
+def test_every_route_declares_exactly_one_permission(room):
+    found = routes(room)
+    assert len(found) >= 20
+    wrong = [(method, path) for method, path, each in found if len(scopes_of(each)) != 1]
+    assert wrong == []
+    assert {name for _, _, each in found for name in scopes_of(each)} == {each.value for each in Permission}
+
+
+BODIES = {
+    ("POST", "/api/v1/keys"): {"name": "made", "account": "acme"},
+    ("POST", "/api/v1/keys/{key_id}/rotate"): {"overlap_hours": 0},
+    ("PATCH", "/api/v1/keys/{key_id}"): {"owner": "bob@acme.test"},
+    ("POST", "/api/v1/admin/accounts"): {"slug": "fresh"},
+    ("PATCH", "/api/v1/admin/accounts/{account}"): {"name": "Changed"},
+    ("POST", "/api/v1/admin/apply"): {"text": "", "dry_run": True},
+}
+
+
+def filled(room, path, owner):
+    values = {"key_id": room.ids[owner, "key"], "call_id": room.ids[owner, "call"], "account": owner}
+    return re.sub(r"\{(\w+)\}", lambda each: values[each[1]], path)
+
+
+# who asks, about whose objects, and what a route that members may use answers
+MATRIX = [
+    (ADMIN_TOKEN, "acme", "yes"),
+    (ADMIN_TOKEN, "other", "yes"),
+    (ALICE, "acme", "yes"),
+    (ALICE, "other", "no"),
+    (MALLORY, "acme", "no"),
+    (STRANGER, "acme", "unknown"),
+    (None, "acme", "unknown"),
+]
+
+
+@pytest.mark.parametrize(("token", "owner", "may"), MATRIX)
+def test_every_route_keeps_to_rights_and_accounts(house, token, owner, may):
+    wrong = []
+    for method, path, operation in sorted(routes(house), key=lambda each: each[0] == "DELETE"):
+        (scope,) = scopes_of(operation)
+        body = BODIES.get((method, path))
+        if body is not None and "account" in body:
+            body = {**body, "account": owner, "name": f"made-{len(wrong)}"}
+        asked = filled(house, path, owner)
+        if path in ("/api/v1/keys", "/api/v1/calls", "/api/v1/usage") and method == "GET":
+            asked += f"?account={owner}"
+        answer = house.ask(method, asked, body, token=token)
+        if may == "unknown":
+            expected = {401}
+        elif token != ADMIN_TOKEN and ActorKind.MEMBER not in GRANTED[Permission(scope)]:
+            expected = {403}
+        else:
+            expected = {200, 201, 204} if may == "yes" else {403, 404}
+        if answer.status not in expected:
+            wrong.append((method, asked, answer.status, answer.raw[:200]))
+        if may != "yes":
+            assert set(answer.body) == {"error"}
+    assert wrong == []
+
+
+def test_a_members_lists_hold_nothing_of_others(house):
+    found = [house.ask("GET", f"/api/v1/{path}", token=ALICE).raw for path in ("keys", "calls", "usage?group_by=key")]
+    for raw in found:
+        assert house.ids["acme"].encode() in raw or b"acme" in raw
+        assert house.ids["other", "key"].encode() not in raw
+        assert b"user-of-other" not in raw
+
+
+def test_the_life_of_a_key(house):
+    made = house.ask("POST", "/api/v1/keys", {"account": "acme", "name": "ci", "models": ["test/*"],
+                     "budgets": [{"limit": "1.50", "period": "day"}], "limits": {"rpm": 60}})  # fmt: skip
+    assert made.status == 201
+    key = made.body
+    assert digest(house.office.pepper, key["secret"]) in house.directory.keys
+    assert (key["budgets"], key["limits"]["rpm"]) == ([{"limit": "1.50", "period": "day"}], 60)
+    path = f"/api/v1/keys/{key['id']}"
+    shown = house.ask("GET", path)
+    assert "secret" not in shown.body
+    assert key["secret"] not in shown.raw.decode()
+    assert (shown.body["prefix"], shown.body["last4"]) == (key["secret"][:10], key["secret"][-4:])
+
+    changed = house.ask("PATCH", path, {"owner": "bob@acme.test", "budgets": [], "status": "paused"}).body
+    assert (changed["owner"], changed["budgets"], changed["status"]) == ("bob@acme.test", [], "paused")
+    assert house.ask("PATCH", path, {"status": "active"}).body["status"] == "active"
+
+    rotated = house.ask("POST", f"{path}/rotate", {"overlap_hours": 2}).body
+    now = house.office.clock.now_ms()
+    old = house.directory.keys[digest(house.office.pepper, key["secret"])]
+    new = house.directory.keys[digest(house.office.pepper, rotated["secret"])]
+    assert new.valid_until_ms is None
+    assert 0 <= old.valid_until_ms - (now + 2 * 3_600_000) <= 10
+    assert rotated["id"] == key["id"]
+
+    assert house.ask("DELETE", path).body["status"] == "revoked"
+    assert house.ask("DELETE", path).status == 200
+    assert house.ask("PATCH", path, {"owner": "x@y.test"}).status == 400
+    assert house.ask("POST", "/api/v1/keys", {"account": "acme", "name": "ci"}).body["error"]["param"] == "name"
+    actions = [each["action"] for each in house.read(audit.page, None, 100, f"key:{key['id']}")]
+    assert actions == ["key.revoke", "key.rotate", "key.change", "key.change", "key.create"]
+    log = house.ask("GET", "/api/v1/admin/audit?limit=500").raw.decode()
+    assert key["secret"] not in log
+    assert rotated["secret"] not in log
+    assert house.ask("GET", "/api/v1/admin/audit/check").body == {"intact": True, "broken_at": None}
+
+
+BAD = [
+    ("POST", "/api/v1/keys", {"name": "x"}, 400, "account"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "none"}, 404, "account"),
+    ("POST", "/api/v1/keys", {"account": "acme"}, 400, "name"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "secret": "sk-st-mine"}, 400, "secret"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "limits": {"rpm": "60"}}, 400, "limits.rpm"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "limits": {"rpm": True}}, 400, "limits.rpm"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "limits": {"rpm": -1}}, 400, "limits.rpm"),
+    ("POST", "/api/v1/keys", {"name": "x/y", "account": "acme"}, 400, "name"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "budgets": [{"limit": 1, "period": "day"}]}, 400,
+     "budgets.0.limit"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "budgets": [{"limit": "-1", "period": "day"}]}, 400,
+     "budgets"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "budgets": [{"limit": "1", "period": "year"}]}, 400,
+     "budgets.0.period"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "allowed_ips": ["nowhere"]}, 400, "allowed_ips"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "allowed_origins": ["x"]}, 400, "allowed_origins"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "expires_at": "soon"}, 400, "expires_at"),
+    ("POST", "/api/v1/keys", b"{", 400, None),
+    ("POST", "/api/v1/keys", [], 400, None),
+    ("GET", "/api/v1/keys?limit=501", None, 400, "limit"),
+    ("GET", "/api/v1/keys?limit=0", None, 400, "limit"),
+    ("GET", "/api/v1/keys?acount=acme", None, 400, "acount"),
+    ("GET", "/api/v1/keys/key_0", None, 404, "key_id"),
+    ("GET", "/api/v1/calls?after=x", None, 400, "after"),
+    ("GET", "/api/v1/calls?from=yesterday", None, 400, "from"),
+    ("GET", "/api/v1/calls/call_0", None, 404, "call_id"),
+    ("GET", "/api/v1/usage?group_by=colour", None, 400, "group_by"),
+    ("GET", "/api/v1/usage?from=2026-11-02&to=2026-11-01", None, 400, "from"),
+    ("GET", "/api/v1/usage?timezone=Mars", None, 400, "timezone"),
+    ("POST", "/api/v1/admin/accounts", {"slug": "Acme"}, 400, "slug"),
+    ("POST", "/api/v1/admin/accounts", {"slug": "acme"}, 400, "slug"),
+    ("POST", "/api/v1/admin/accounts", {"slug": "new", "credit_limit": "5"}, 400, "credit_limit"),
+    ("PATCH", "/api/v1/admin/accounts/acme", {"status": "gone"}, 400, "status"),
+    ("PATCH", "/api/v1/admin/accounts/none", {"name": "x"}, 404, "account"),
+    ("POST", "/api/v1/admin/apply", {"text": "x = 1"}, 400, None),
+    ("GET", "/api/v1/nothing", None, 404, None),
+    ("PUT", "/api/v1/keys", {}, 405, None),
+    ("GET", "/api/v1/keys/", None, 404, "key_id"),
+]  # fmt: skip
+SHAPE = {"message", "type", "code", "param", "request_id", "doc_url", "billed", "limit_source", "remedy"}
+
+
+def test_every_bad_request_is_refused_in_the_one_shape(house):
+    wrong = []
+    for method, path, body, status, param in BAD:
+        answer = house.ask(method, path, body)
+        error = answer.body["error"]
+        if (answer.status, error["param"]) != (status, param) and not (path.endswith("/") and answer.status == 404):
+            wrong.append((method, path, answer.status, error))
+        assert set(error) >= SHAPE
+        assert error["request_id"] == answer.headers["x-request-id"]
+        assert answer.headers["content-type"] == "application/json"
+    assert wrong == []
+
+
+def test_what_was_sent_is_not_repeated_in_an_error(house):
+    secret = mint(bytes(range(32)))
+    answer = house.ask("POST", "/api/v1/keys", {"name": ["x", secret], "account": "acme", secret: 1})
+    assert answer.status == 400
+    assert secret not in answer.body["error"]["message"] or answer.body["error"]["param"] == secret
+
+
+def test_apply_over_the_api_answers_with_file_and_line(house):
+    body = {"text": "[[provider]]\nid = 'x'\ndialect = 'y'\n", "path": "team.toml"}
+    error = house.ask("POST", "/api/v1/admin/apply", body).body["error"]
+    assert (error["file"], error["line"]) == ("team.toml", 3)
+    assert error["message"].startswith("team.toml:3: ")
+
+
+def test_apply_over_the_api_diffs_applies_and_shows_made_keys_once(house):
+    text = WHOLE + OTHER + '[[account.key]]\nname = "second"\n'
+    body = {"text": text, "secrets": ENVIRONMENT, "dry_run": True}
+    planned = house.ask("POST", "/api/v1/admin/apply", body).body
+    assert [(each["verb"], each["name"]) for each in planned["changes"]] == [("create", "other/second")]
+    assert planned["minted"] == []
+    made = house.ask("POST", "/api/v1/admin/apply", {**body, "dry_run": False}).body
+    assert made["minted"][0]["key"] == "other/second"
+    assert house.ask("POST", "/api/v1/admin/apply", {**body, "dry_run": False}).body["changes"] == []
+    assert house.ask("GET", "/api/v1/admin/export").body["text"] == house.export()
+
+
+def test_pages_of_calls_hold_every_call_once_newest_first(house):
+    account, key = house.ids["acme"], house.ids["acme", "key"]
+    now = house.office.clock.now_ms()
+    house.calls(*(call_record(100 + each, account, key, created_ms=now - each // 3) for each in range(25)))
+    seen, path = [], "/api/v1/calls?limit=4&account=acme"
+    after = ""
+    while after is not None:
+        page = house.ask("GET", path + (f"&after={after}" if after else "")).body
+        seen += [(each["created_at"], each["id"]) for each in page["data"]]
+        after = page["next"]
+    assert len(seen) == len(set(seen)) == 26
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_calls_are_filtered_by_what_is_asked(house):
+    account, key = house.ids["acme"], house.ids["acme", "key"]
+    now = house.office.clock.now_ms()
+    house.calls(
+        call_record(
+            200, account, key, created_ms=now, status=502, error_code="upstream_cut", end_reason="upstream_cut"
+        ),
+        call_record(201, account, key, created_ms=now, model="test/beta", user="u-7"),
+        call_record(202, account, key, created_ms=now - 86_400_000),
+    )
+
+    def found(query):
+        rows = house.ask("GET", f"/api/v1/calls?account=acme&{query}").body["data"]
+        return sorted(int(each["id"][5:], 16) for each in rows)
+
+    assert found("failed=true") == [200]
+    assert found("end_reason=upstream_cut") == [200]
+    assert found("model=test/beta") == [201]
+    assert found("user=u-7&failed=false") == [201]
+    assert 202 not in found("from=2026-11-03")
+    assert found("to=2026-11-03") == [202]
+
+
+def test_a_call_shows_its_row_and_its_charge_worked_out(house):
+    call = house.ask("GET", f"/api/v1/calls/{house.ids['acme', 'call']}").body
+    assert set(call) >= set(
+        "id created_at account key user model_asked model_served provider stream status end_reason prompt_tokens "
+        "cached_tokens completion_tokens reasoning_tokens usage_source charge_usd price_version ttft_ms total_ms "
+        "attempts".split()
+    )
+    assert (call["account"], call["key"], call["charge_usd"]) == ("acme", "staging", "0.000001")
+    assert call["price_lines"] == [{"what": "input", "tokens": 100, "usd_per_1m": "0.00001"}]
+
+
+def test_a_site_that_hides_providers_hides_them_from_members_only(house):
+    house.apply(WHOLE.replace("show_providers = true", "show_providers = false") + OTHER, ENVIRONMENT)
+    path = f"/api/v1/calls/{house.ids['acme', 'call']}"
+    assert house.ask("GET", path).body["provider"] == "up1"
+    hidden = house.ask("GET", path, token=ALICE)
+    assert (hidden.body["provider"], hidden.body["offer"]) == (None, None)
+    assert b"up1" not in hidden.raw
+
+
+GROUPS = ["model", "key", "account", "environment", "owner", "workflow", "user", "provider", "day"]
+
+
+def test_usage_by_any_group_adds_up_to_the_same_total(house):
+    account, key = house.ids["acme"], house.ids["acme", "key"]
+    now = house.office.clock.now_ms()
+    house.calls(*(call_record(300 + each, account, key, created_ms=now - each * 3_600_000) for each in range(30)))
+    for group_by in GROUPS:
+        report = house.ask("GET", f"/api/v1/usage?group_by={group_by}&from=2026-11-01&to=2026-11-04").body
+        assert report["available"]
+        assert all(group_by in each for each in report["data"])
+        assert sum(each["calls"] for each in report["data"]) == report["total"]["calls"] == 32
+        assert report["total"]["charge_usd"] == "0.000032"
+
+
+def test_usage_beyond_what_is_kept_is_not_available(house):
+    report = house.ask("GET", "/api/v1/usage?from=2025-01-01").body
+    assert (report["available"], report["data"], report["total"]) == (False, [], None)
+
+
+def test_a_new_account_has_a_wallet_and_can_be_suspended(house):
+    made = house.ask("POST", "/api/v1/admin/accounts", {"slug": "fresh", "billing": "open", "credit_limit": "5.00"})
+    assert (made.status, made.body["credit_limit"]) == (201, "5.00")
+    assert house.ask("GET", "/api/v1/admin/accounts/fresh").body == made.body
+    changed = house.ask("PATCH", "/api/v1/admin/accounts/fresh", {"status": "suspended", "timezone": "Asia/Shanghai"})
+    assert house.directory.accounts[changed.body["id"]].status == "suspended"
+
+
+def test_providers_and_models_are_listed_without_secrets(house):
+    providers = house.ask("GET", "/api/v1/admin/providers")
+    assert [(each["id"], each["models"]) for each in providers.body["data"]] == [("up1", 1)]
+    models = house.ask("GET", "/api/v1/admin/models?ready=true")
+    assert [each["id"] for each in models.body["data"]] == ["test/alpha"]
+    assert models.body["data"][0]["price"]["input"] == "0.50"
+    assert b"up-secret-one" not in providers.raw + models.raw
+
+
+HOSTS = [
+    ("127.0.0.1:8000", 200),
+    ("localhost", 200),
+    ("gateway.test", 200),
+    ("GATEWAY.test:443", 200),
+    ("evil.test", 400),
+    ("gateway.test?x", 400),
+    ("gateway.test#x", 400),
+    ("gateway.test/x", 400),
+    ("a gateway.test", 400),
+    ("", 400),
+]
+
+
+def test_only_its_own_host_names_are_answered(room):
+    room.hosts = frozenset({"127.0.0.1", "localhost", "gateway.test"})
+    answered = [(host, room.ask("GET", "/api/v1/keys", headers={"host": host}).status) for host, _ in HOSTS]
+    assert answered == HOSTS
+
+
+def test_a_body_over_the_limit_is_refused(house):
+    answer = house.ask("POST", "/api/v1/admin/apply", b'{"text": "' + b"#" * MAX_BODY_BYTES + b'"}')
+    assert (answer.status, answer.body["error"]["code"]) == (413, "request_too_large")
+
+
+def test_the_openapi_description_is_whole_and_public(room):
+    answer = room.ask("GET", "/api/openapi.json", token=None)
+    assert answer.status == 200
+    schemas = orjson.dumps(answer.body["components"]["schemas"])
+    assert b"KeyAnswer" in schemas
+
+
+def test_a_changed_audit_entry_is_found(house):
+    rows = house.read(audit.page, None, 100, None)
+    victim = rows[3]["id"]
+
+    def tamper(conn):
+        conn.exec_driver_sql(f"UPDATE audit SET actor = 'admin:other' WHERE id = '{victim}'")  # noqa: S608 - an id of ours
+
+    house.office.db.run_write(tamper)
+    assert house.ask("GET", "/api/v1/admin/audit/check").body == {"intact": False, "broken_at": victim}
