@@ -133,6 +133,9 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("more is leased than is free", "if need > free or free <= 0:", "if free <= 0:"),
         ("one of many workers takes all", "free // (2 * workers)", "free"),
+        ("a late charge passes its limits", "min((charge, *(each.free for each in windows)))", "charge"),
+    ),
+    "leases.py": (
         ("a hold is not released", "lease.in_calls -= held", "lease.in_calls -= paid"),
         ("a call may settle twice", "        hold.open = False\n", ""),
         ("a charge goes past its hold", "rest = paid = min(charge, hold.nano)", "rest = paid = charge"),
@@ -147,7 +150,6 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "if lease.excess:\n            lease.shed()\n            self",
             "if False:\n            self",
         ),
-        ("a late charge passes its limits", "min((charge, *(each.free for each in windows)))", "charge"),
         ("idle is what was just used", ">= after_ms", ">= 0"),
     ),
     "codes.py": (

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from smartoken.billing.admission import Hold, Lease, LeaseBook, Short
+from smartoken.billing.admission import Short
 from smartoken.billing.bound import HoldPlan, Reach, TooDear, UnboundedError, first_hold, next_hold
 from smartoken.billing.bound import Wish as Length
 from smartoken.billing.budgets import BudgetWindow, windows_of
 from smartoken.billing.grants import burn_order
+from smartoken.billing.leases import Hold, Lease, LeaseBook
 from smartoken.billing.prices import Tariff
 from smartoken.billing.refusals import refused
 from smartoken.billing.wallet import Ask, Grown

@@ -10,7 +10,8 @@ the store and tries again, as the product does. With one worker in the head that
 
 from dataclasses import dataclass, field
 
-from smartoken.billing.admission import HoldClosedError, LeaseBook, Short
+from smartoken.billing.admission import Short
+from smartoken.billing.leases import HoldClosedError, LeaseBook
 from unit.billing.money_store import MoneyStore, Row, grow_book
 
 

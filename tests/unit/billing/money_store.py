@@ -5,7 +5,8 @@ It is the plainest thing that a worker's leases can stand on, for tables and for
 
 from dataclasses import dataclass, field
 
-from smartoken.billing.admission import LeaseBook, LeaseState, RowFacts, extension, settle_late
+from smartoken.billing.admission import RowFacts, extension, settle_late
+from smartoken.billing.leases import LeaseBook, LeaseState
 from smartoken.billing.ledger import Kind, Ledger, Posting, Stamp, Taking, is_fund, post, spend
 
 

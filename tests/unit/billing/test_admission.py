@@ -4,8 +4,6 @@ import pytest
 
 from smartoken.billing.admission import (
     Carved,
-    Hold,
-    LeaseBook,
     Refusal,
     RowFacts,
     Short,
@@ -14,6 +12,7 @@ from smartoken.billing.admission import (
     settle_late,
     verdict,
 )
+from smartoken.billing.leases import Hold, LeaseBook
 from unit.billing.lease_table import played
 from unit.billing.money_store import MoneyStore, Row, grow_book
 

@@ -19,8 +19,9 @@ from hypothesis.stateful import (
 )
 
 from smartoken.billing import ledger as books
-from smartoken.billing.admission import Hold, LeaseBook, Short
+from smartoken.billing.admission import Short
 from smartoken.billing.grants import Fund, burn_order
+from smartoken.billing.leases import Hold, LeaseBook
 from smartoken.billing.ledger import LedgerError, Stamp, fold, trial_balance
 from unit.billing.money_store import MoneyStore, Record, RecordConflictError, Row, grow_book
 from unit.billing.naive import Naive, NaiveHold, burning
