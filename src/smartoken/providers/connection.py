@@ -281,12 +281,12 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         response.wake()
 
-    def _feed_head(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
+    def _feed_head(self, parser: httptools.HttpResponseParser, received: bytes) -> None:
         """Feed what the head may still hold; only when that completes it, the rest."""
-        parser.feed_data(data[: self._head_left])
+        parser.feed_data(received[: self._head_left])
         if self._in_head:
             self._refuse(f"the answer's head is over {HEAD_LIMIT} bytes", "head_limit")
-        parser.feed_data(data[self._head_left :])
+        parser.feed_data(received[self._head_left :])
 
     def _cut(self, how: str) -> None:
         response = self._response
