@@ -10,6 +10,7 @@ failed raises to its caller, always.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -34,6 +35,7 @@ __all__ = ["Database", "StoreBusyError", "StoreError", "StoreUnavailableError", 
 T = TypeVar("T")
 WRITERS = 4  # of the ten PostgreSQL connections: long reports in the others cannot keep settlement waiting
 ATTEMPTS = 4
+PAUSE_S = 0.02
 _LOST_RACE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, the transaction may run again
 _SQLITE_AWAY = (5, 6, 10, 11, 13, 14, 26)  # busy, locked, I/O, corrupt, full, cannot open, no database
 _POSTGRES_AWAY = ("08", "53", "57P", "58")  # connection, resources, shutting down or starting, system error
@@ -135,6 +137,7 @@ class Database:
                     return fn(conn, *args)
             except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 if attempt < ATTEMPTS and _lost_race(error):
+                    time.sleep(PAUSE_S * attempt)  # the winner may still wait for what this one just gave up
                     continue
                 raise _told(error) from error
         raise AssertionError  # the last attempt returned or raised

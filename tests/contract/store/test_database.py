@@ -205,7 +205,7 @@ def test_a_postgresql_write_that_lost_a_deadlock_runs_again(postgres_url):
         each.start()
     for each in threads:
         each.join()
-    assert len(runs) == 3
+    assert len(runs) > 2
     assert [db.run_read(revisions.current, name) for name in ("a", "b")] == [3, 3]
     db.close_sync()
 
