@@ -11,7 +11,7 @@ that only waits in calls under way (429). Amounts are nano-USD.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Open(Protocol):
@@ -45,15 +45,13 @@ class RowFacts:
         return max(0, self.limit - self.used - self.held)
 
 
-@dataclass(frozen=True, slots=True)
-class Carved:
+class Carved(NamedTuple):
     """The bound fits: what each fund would hold, in burn order, as ``(place among the funds, amount)``."""
 
     shares: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
+class Short(NamedTuple):
     """The bound does not fit the leases: what each short row lacks, and what the funds lack together."""
 
     windows: tuple[tuple[str, int], ...]
@@ -148,8 +146,7 @@ def extension(free: int, need: int, spend_per_s: int, workers: int) -> int:
     return max(need, min(spend_per_s, free // (2 * workers)))
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What a call paid: ``(row, amount)`` by fund, the same total in each window, and what went past its hold."""
 
     lines: tuple[tuple[str, int], ...]

@@ -11,7 +11,7 @@ little at first and more as its answer is counted.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from smartoken.billing.prices import Tariff, Tier
 from smartoken.money import PICO_PER_NANO
@@ -27,8 +27,7 @@ class UnboundedError(ValueError):
     """Neither the context nor a limit says how much the call may become."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """How far a call may go, its answer's length aside.
 
     ``context`` bounds prompt and one answer together; ``choices`` answers are paid for one prompt. ``thinking`` is
@@ -41,8 +40,7 @@ class Reach:
     thinking: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What a call says about the length of its answer, and what is known of its model; tokens of one choice.
 
     ``limit``: what the client sent, None when it sent none. ``max_output``: the model's own, None when unknown, which
@@ -56,8 +54,7 @@ class Wish:
     countable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class HoldPlan:
+class HoldPlan(NamedTuple):
     """What to hold before the call; tokens of one choice.
 
     ``tokens`` are covered by ``nano``. ``ceiling`` is as far as the hold may have to grow, ``tokens`` when it never
@@ -72,15 +69,13 @@ class HoldPlan:
     told: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TooDear:
+class TooDear(NamedTuple):
     """Not even the shortest answer fits the money offered; ``need_nano`` is what it would hold."""
 
     need_nano: int
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(NamedTuple):
     """A larger hold: ``tokens`` of one choice that it covers then, and the ``more_nano`` that it takes."""
 
     tokens: int
@@ -121,21 +116,20 @@ def bound(tariffs: Sequence[Tariff], reach: Reach, output: int | None, fees_nano
         ValueError: no tariff, or tariffs of several currencies.
 
     """
-    if len({each.currency for each in tariffs}) != 1:
+    if len(tariffs) != 1 and len({each.currency for each in tariffs}) != 1:
         raise ValueError("a bound needs tariffs of one currency")
     if output is None:
         output = reach.context
     if output is None:
         raise UnboundedError("an answer without limit and without context has no bound")
-    kinds = (False, True) if reach.thinking is None else (reach.thinking,)
+    in_all = output * reach.choices
     pico = 0
     for tariff in tariffs:
-        seen: tuple[Tier, ...] = ()
-        for thinking in kinds:
-            tiers = tariff.tiers(thinking=thinking)
-            if tiers != seen:  # most prices make no difference between the two
-                pico = max(pico, _dearest(tiers, reach, output * reach.choices))
-            seen = tiers
+        if reach.thinking is not True:
+            pico = max(pico, _dearest(tariff.plain, reach, in_all))
+        # Most prices make no difference between the two, and then the bands are the very same.
+        if reach.thinking is True or (reach.thinking is None and tariff.thinking is not tariff.plain):
+            pico = max(pico, _dearest(tariff.thinking, reach, in_all))
     return -(-pico // PICO_PER_NANO) + fees_nano
 
 
@@ -144,7 +138,7 @@ def _dearest(tiers: Sequence[Tier], reach: Reach, output: int) -> int:
     for place, tier in enumerate(tiers):
         before = tiers[:place]
         for prompt, answers in _corners(tier, before, reach, output):
-            if not any(each.fits(prompt, answers) for each in before):
+            if not before or not any(each.fits(prompt, answers) for each in before):
                 pico = max(pico, prompt * tier.rates.dearest_input + answers * tier.rates.output)
     return pico
 

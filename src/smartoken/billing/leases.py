@@ -62,6 +62,11 @@ class Lease:
         """What the store could lease to this worker now, by the figures last seen; what waits for a flush is not."""
         return max(0, self.limit - self.used - self.others - self.stored)
 
+    @property
+    def room(self) -> int:
+        """What one more call could hold by the figures last seen, with what the store may lease."""
+        return max(0, self.limit - self.used - self.spent - self.in_calls - self.others)
+
     def shed(self) -> None:
         """Give back what is in excess, as far as no call holds it."""
         back = min(self.excess, self.free)
@@ -280,8 +285,8 @@ class LeaseBook:
 
     def available(self, windows: Sequence[Lease], funds: Sequence[Lease]) -> int:
         """Return the most that one more call could hold by the figures last seen, with what the store may lease."""
-        most = sum(each.facts().free for each in funds)
-        return min((most, *(each.facts().free for each in windows)))
+        most = sum([each.room for each in funds])
+        return min([most, *[each.room for each in windows]]) if windows else most
 
     def verdict(self, bound: int, windows: Sequence[Lease], funds: Sequence[Lease]) -> Verdict | None:
         """Judge a bound by the figures last seen; None when it would fit by them and another try may succeed."""
