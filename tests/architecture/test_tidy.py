@@ -108,8 +108,9 @@ def test_what_is_allowed_passes(rule, path, text):
     assert list(rule(Source(path, text + "\n"))) == []
 
 
-CORE = """money tokens ids errors billing.prices identity.keys routing.health gateway.call gateway.plan gateway.meter
-gateway.protocols.chat providers.dialect providers.sse providers.registry usage.records catalog.offers""".split()
+CORE = """money tokens ids errors billing.prices billing.ledger billing.grants billing.budgets billing.admission
+identity.keys routing.health gateway.call gateway.plan gateway.meter gateway.protocols.chat providers.dialect
+providers.sse providers.registry usage.records catalog.offers""".split()
 
 
 @pytest.mark.parametrize("name", CORE)
