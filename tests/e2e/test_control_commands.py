@@ -1,0 +1,261 @@
+"""The commands as they are typed: in processes of their own, with and without a server."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from smartoken import __version__
+from smartoken.__main__ import run
+from smartoken.identity.keys import well_formed
+from unit.operations.setups import WHOLE
+
+SOURCE = Path(__file__).parents[2] / "src"
+UP_SECRET = "up-secret-of-the-commands"
+
+
+class Shell:
+    """Runs commands over one data dir."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "COVERAGE_PROCESS_START")}
+        kept |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
+        self.environment = {
+            **kept,
+            "PYTHONPATH": str(SOURCE),
+            "SMARTOKEN_DATA_DIR": str(folder / "data"),
+            "UP1_KEY": UP_SECRET,
+        }
+
+    def __call__(self, *words, code=0, **more):
+        """Run a command, check its exit code, return what it printed on stdout and stderr."""
+        done = subprocess.run(
+            [sys.executable, "-m", "smartoken", *map(str, words)],
+            capture_output=True, text=True, timeout=60, cwd=self.folder, check=False, env={**self.environment, **more},
+        )  # fmt: skip
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return done
+
+    def file(self, text, name="setup.toml"):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def shell(tmp_path):
+    return Shell(tmp_path)
+
+
+SETUP = WHOLE.replace('secret = "env:ACME_KEY"\n', "")
+
+
+@pytest.fixture
+def served(shell):
+    """A server over the shell's data dir, on a port of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smartoken", "serve", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=shell.folder, env=shell.environment,
+    )  # fmt: skip
+    run_file = shell.folder / "data" / "run.json"
+    shell.address = None
+    until = time.monotonic() + 60
+    while shell.address is None and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.1)
+        try:
+            address = json.loads(run_file.read_text())["address"]
+            with urllib.request.urlopen(f"{address}/readyz", timeout=2):
+                shell.address = address
+        except (OSError, ValueError):
+            continue
+    if shell.address is None:
+        process.kill()
+        pytest.fail(f"the server did not start: {process.communicate()[0]}")
+    yield shell
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=40)
+    assert process.returncode == 0, output
+    assert not run_file.exists()
+
+
+def test_without_arguments_the_commands_are_listed(shell):
+    assert "doctor" in shell("--help").stdout
+    assert shell("--version").stdout.strip() == __version__
+
+
+def test_a_minted_key_is_well_formed_and_needs_no_installation(shell):
+    assert well_formed(shell("key", "mint").stdout.strip())
+    assert well_formed(json.loads(shell("key", "mint", "--json").stdout)["secret"])
+    assert not (shell.folder / "data").exists()
+
+
+def test_a_file_is_applied_exported_and_backed_up_without_a_server(shell):
+    path = shell.file(SETUP)
+    planned = shell("apply", path, "--dry-run").stdout
+    assert planned.splitlines()[0] == "+ create site"
+    assert planned.splitlines()[-1] == "8 changes, none applied (dry run)."
+    applied = shell("apply", path)
+    secret = re.search(r"^key acme/staging: (\S+)", applied.stdout, re.MULTILINE)[1]
+    assert well_formed(secret)
+    assert "Nothing to change." in shell("apply", path).stdout
+    changed = shell("apply", shell.file(SETUP.replace("9101", "9102"), "changed.toml"), "--dry-run").stdout
+    assert "    base_url: http://127.0.0.1:9101/v1 -> http://127.0.0.1:9102/v1" in changed
+
+    exported = shell("export").stdout
+    again = shell("apply", shell.file(exported, "exported.toml"), "--dry-run", UP1_KEY="")
+    assert "Nothing to change." in again.stdout
+    assert "note: UP1_KEY is not set; the stored secret of provider key up1/main is kept" in again.stderr
+    for seen in (planned, applied.stdout.replace(secret, ""), exported, again.stdout + again.stderr):
+        assert UP_SECRET not in seen
+        assert secret not in seen
+
+    shell("backup", "copy.db")
+    assert stat.S_IMODE((shell.folder / "copy.db").stat().st_mode) == 0o600
+    shell("backup", "copy.db", code=1)
+    shutil.rmtree(shell.folder / "data" / "smartoken.db", ignore_errors=True)
+    (shell.folder / "data" / "smartoken.db").unlink(missing_ok=True)
+    assert "Restored" in shell("restore", "copy.db").stdout
+    assert shell("export").stdout == exported
+
+
+BAD_INPUT = [
+    (("apply", "none.toml"), "none.toml:1: cannot be read"),
+    (("apply", "bad.toml"), "bad.toml:2: `id` must be lower-case letters"),
+    (("apply",), "Missing argument"),
+    (("nonsense",), "No such command"),
+    (("key", "rotate", "acme"), "name it by its id, or as account/name"),
+    (("key", "rotate", "acme/none"), "There is no account 'acme'"),
+    (("key", "create", "--account", "none", "--name", "x"), "There is no account 'none'"),
+    (("probe", "nobody"), "There is no provider 'nobody'"),
+    (("compare", "none.jsonl", "--models", "a", "--save", "out"), "none.jsonl:1: cannot be read"),
+    (("serve", "--port", "70000"), "--port must be from 0 to 65535"),
+    (("serve", "--workers", "2"), "SMARTOKEN_DATABASE_URL"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), BAD_INPUT, ids=[" ".join(row[0]) for row in BAD_INPUT])
+def test_bad_input_exits_with_two_and_says_what_to_mend(shell, monkeypatch, capsys, words, said):
+    shell.file('[[provider]]\nid = "X Y"\n', "bad.toml")
+    monkeypatch.chdir(shell.folder)
+    assert run(words, shell.environment) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+def test_a_wrong_setting_exits_with_two_and_names_the_variable(shell):
+    assert "SMARTOKEN_PORT" in shell("export", code=2, SMARTOKEN_PORT="many").stderr
+    assert "SMARTOKEN_ADMIN_TOKEN" in shell("export", code=2, SMARTOKEN_ADMIN_TOKEN="short").stderr
+
+
+def test_a_store_under_another_secret_key_is_refused(shell):
+    shell("migrate")
+    shell("export")
+    other = "made-up-and-certainly-another-0123456789-key"
+    assert "SMARTOKEN_SECRET_KEY" in shell("export", code=1, SMARTOKEN_SECRET_KEY=other).stderr
+
+
+def test_doctor_says_what_is_wrong_and_how_to_mend_it(shell):
+    shell("doctor")
+    shell("apply", shell.file(SETUP))
+    report = json.loads(shell("doctor", "--json", code=1).stdout)
+    assert not report["sound"]
+    (failed,) = [each for each in report["findings"] if each["verdict"] == "fail"]
+    assert failed["check"] == "provider up1"
+    assert failed["remedy"]
+    checks = {each["check"] for each in report["findings"]}
+    assert checks >= {
+        "settings",
+        "server",
+        "database",
+        "disk",
+        "clock",
+        "models",
+        "prices",
+        "exchange rate",
+        "holidays",
+    }
+
+
+def test_commands_work_through_the_server_that_holds_the_data_dir(served):
+    path = served.file(SETUP)
+    secret = re.search(r"^key acme/staging: (\S+)", served("apply", path).stdout, re.MULTILINE)[1]
+    assert "Nothing to change." in served("apply", path).stdout
+    made = json.loads(served("key", "create", "--account", "acme", "--name", "ci", "--budget", "2.00", "--json").stdout)
+    listed = json.loads(served("key", "list", "--account", "acme", "--json").stdout)["data"]
+    assert {each["name"] for each in listed} == {"staging", "ci"}
+    assert made["secret"] not in json.dumps(listed)
+
+    def status(key):
+        request = urllib.request.Request(f"{served.address}/v1/key", headers={"authorization": f"Bearer {key}"})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def becomes(key, wanted):
+        until = time.monotonic() + 4
+        while status(key) != wanted and time.monotonic() < until:
+            time.sleep(0.1)
+        return status(key) == wanted
+
+    assert becomes(made["secret"], 200)
+    rotated = json.loads(served("key", "rotate", "acme/ci", "--overlap-hours", "1", "--json").stdout)["secret"]
+    assert becomes(rotated, 200)
+    assert status(made["secret"]) == 200
+    served("key", "pause", "acme/ci")
+    assert becomes(rotated, 403)
+    served("key", "resume", "acme/ci")
+    assert becomes(rotated, 200)
+    served("key", "revoke", "acme/ci")
+    assert becomes(rotated, 401)
+    assert becomes(made["secret"], 401)
+    assert status(secret) == 200
+
+    again = served("serve")
+    assert served.address in again.stdout
+    (server,) = [
+        each for each in json.loads(served("doctor", "--json", code=1).stdout)["findings"] if each["check"] == "server"
+    ]
+    assert served.address in server["words"]
+    served("backup", "live.db")
+    served("restore", "live.db", code=1)
+
+
+def test_compare_calls_the_running_gateway_and_saves_what_it_answered(served):
+    prompts = served.file('{"id": "a", "prompt": "Say hello"}\n"And goodbye"\n', "prompts.jsonl")
+    models = "sandbox/echo,sandbox/overloaded"
+    done = served("compare", prompts, "--models", models, "--save", "out", "--json")
+    rows = {each["model"]: each for each in json.loads(done.stdout)["models"]}
+    good, bad = rows["sandbox/echo"], rows["sandbox/overloaded"]
+    assert (good["calls"], good["failures"], bad["failures"]) == (2, 0, 2)
+    assert good["completion_tokens"] > 0
+    assert float(good["charge_usd"]) > 0
+    assert bad["charge_usd"] == "0.00"
+    saved = [json.loads(line) for line in (served.folder / "out" / "sandbox__echo.jsonl").read_text().splitlines()]
+    assert [each["prompt"] for each in saved] == ["a", "2"]
+    assert all(each["text"] and each["call_id"].startswith("call_") for each in saved)
+    table = served("compare", prompts, "--models", "sandbox/echo", "--save", "out2").stdout
+    assert table.splitlines()[0].split()[:3] == ["model", "calls", "failures"]
+    served("compare", prompts, "--models", "sandbox/overloaded", "--save", "out3", code=1)
+
+
+def test_the_demo_ends_for_good(served):
+    key = (served.folder / "data" / "demo-key").read_text().strip()
+    assert well_formed(key)
+    served("demo", "off")
+    assert not (served.folder / "data" / "demo-key").exists()
+    prompts = served.file('"hello"\n', "prompts.jsonl")
+    assert "key is needed" in served("compare", prompts, "--models", "sandbox/echo", "--save", "o", code=2).stderr
