@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clocks import ManualClock
-from servers import FOLDER_SETTING, Servers, make_folder, new_database
+from servers import FOLDER_SETTING, Servers, name_folder, new_database
 from smartoken.store.database import Database
 from smartoken.store.migrate import upgrade
 
@@ -18,7 +18,7 @@ _owned = pytest.StashKey[Path]()
 def pytest_configure(config):
     """The process that was started by hand owns the servers; xdist's workers find them through the environment."""
     if not hasattr(config, "workerinput"):
-        folder = config.stash[_owned] = make_folder()
+        folder = config.stash[_owned] = name_folder()
         os.environ[FOLDER_SETTING] = str(folder)
         os.environ[OWNER_SETTING] = str(os.getpid())
 

@@ -66,11 +66,9 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def make_folder() -> Path:
-    """Make the folder that the run's servers live in; the user that PostgreSQL runs as may enter it."""
-    folder = Path(tempfile.mkdtemp(prefix="smartoken-tests-"))
-    folder.chmod(0o711)
-    return folder
+def name_folder() -> Path:
+    """Return the folder that the run's servers will live in; it is made when the first one starts."""
+    return Path(tempfile.gettempdir()) / f"smartoken-tests-{uuid.uuid4().hex}"
 
 
 class Servers:
@@ -143,13 +141,20 @@ class Servers:
         path = self.folder / f"{name}.json"
         return json.loads(path.read_text()) if path.exists() else None
 
+    def _make_folder(self) -> None:
+        if not self.folder.exists():
+            self.folder.mkdir(exist_ok=True)
+            self.folder.chmod(0o711)  # the user that PostgreSQL runs as may enter it
+
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
+        self._make_folder()
         with (self.folder / f"{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _start_postgres(self, name: str) -> str:
+        self._make_folder()
         home = self.folder / name
         home.mkdir()
         bin_folder, user = postgres_binaries(self.folder)
@@ -180,6 +185,7 @@ class Servers:
         return name
 
     def _start_valkey(self, name: str, port: int | None = None) -> str:
+        self._make_folder()
         home = self.folder / name
         home.mkdir(exist_ok=True)
         port = port or free_port()
