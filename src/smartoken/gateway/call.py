@@ -42,13 +42,14 @@ class Call(NamedTuple):
     caller: Caller
     request: ChatRequest
     now: datetime
+    now_ms: int  # the same instant, in milliseconds since the epoch
     started: float  # monotonic seconds
     ip: str | None
 
     @property
     def created(self) -> int:
         """Seconds since the epoch, as OpenAI's ``created`` has it."""
-        return int(self.now.timestamp())
+        return self.now_ms // 1000
 
 
 class Target(NamedTuple):

@@ -55,7 +55,7 @@ class Logbook:
         target = plan.targets[0].offer
         entry = {
             "id": call.id,
-            "at": int(call.now.timestamp() * 1000),
+            "at": call.now_ms,
             "account": call.caller.account.id,
             "key": [key.id, key.environment, key.owner, key.workflow],
             "user": call.request.user,

@@ -117,18 +117,15 @@ class Meter:
 def plausible(usage: TokenUsage, context: int | None) -> TokenUsage:
     """Return usage whose parts fit the whole and the context; what had to be bent is marked ``suspect``."""
     limit = context if context is not None else usage.prompt + usage.completion
+    if (
+        0 <= usage.reasoning <= usage.completion <= limit
+        and usage.cached >= 0 <= usage.cache_write
+        and usage.cached + usage.cache_write <= usage.prompt <= limit
+    ):
+        return usage
     prompt = min(max(usage.prompt, 0), limit)
     completion = min(max(usage.completion, 0), limit)
     cached = min(max(usage.cached, 0), prompt)
     write = min(max(usage.cache_write, 0), prompt - cached)
     reasoning = min(max(usage.reasoning, 0), completion)
-    bent = (prompt, completion, cached, write, reasoning) != (
-        usage.prompt,
-        usage.completion,
-        usage.cached,
-        usage.cache_write,
-        usage.reasoning,
-    )
-    if not bent:
-        return usage
     return TokenUsage(prompt, completion, cached, write, reasoning, usage.source, suspect=True)

@@ -95,11 +95,13 @@ async def hold(gateway: Gateway, call: Call, plan: Plan, reply: Reply) -> Held:
 
 
 def _call(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
+    now = gateway.clock.now()
     return Call(
         id=call_id,
         caller=caller,
         request=asked,  # type: ignore[arg-type] # a ChatRequest; other protocols follow in issue 7
-        now=gateway.clock.now(),
+        now=now,
+        now_ms=int(now.timestamp() * 1000),
         started=gateway.clock.monotonic(),
         ip=request.address(gateway.trusted_proxies),
     )

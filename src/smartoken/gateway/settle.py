@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
+from typing import Any, NamedTuple
 
 from smartoken.billing.prices import Charge, Tariff, tariff
 from smartoken.catalog.offers import Price
@@ -25,6 +26,18 @@ _FREE_ENDS = frozenset({EndReason.UPSTREAM_ERROR, EndReason.REFUSED, EndReason.O
 _log = logging.getLogger(__name__)
 HolidayCheck = Callable[[str, date], bool]
 _MAX_TARIFFS = 4_096
+
+
+class Bill(NamedTuple):
+    """What a call comes to: its price and cost worked out, what was paid of it, and from where."""
+
+    sell: Charge
+    cost: Charge | None  # None: what the provider takes is not known
+    paid: int
+    bound: int = 0
+    overrun: int = 0
+    lines: list[list[Any]] = []  # noqa: RUF012 - never changed: a record takes it over as it is
+    windows: list[str] = []  # noqa: RUF012 - likewise
 
 
 class Tariffs:
@@ -80,25 +93,22 @@ class Settler:
 
         What went past the hold is not the customer's: it is noted as the house's overrun.
         """
-        sell = cost = FREE
-        usage = outcome.usage
-        target = outcome.target
+        sell, cost = FREE, None
+        usage, target = outcome.usage, outcome.target
         if plan is not None and usage is not None and outcome.end not in _FREE_ENDS and plan.model.price is not None:
             sell = self._tariffs.at(plan.model.price, call.now).charge(usage, thinking=outcome.thinking)
-        cost_price = target.offer.cost if target is not None else None
-        if usage is not None and cost_price is not None:
-            cost = self._tariffs.at(cost_price, call.now).charge(usage, thinking=outcome.thinking)
-        record = self._record(call, plan, outcome, sell, cost if cost_price is not None else None)
-        if held is not None:
+        if target is not None and target.offer.cost is not None:
+            cost = FREE
+            if usage is not None:
+                cost = self._tariffs.at(target.offer.cost, call.now).charge(usage, thinking=outcome.thinking)
+        if held is None:
+            record = self._record(call, plan, outcome, Bill(sell, cost, sell.nano))
+        else:
             bound = held.hold.nano
             paid = self._till.book.settle(held.hold, sell.nano)
-            record = record._replace(
-                charge_nano=paid.paid,
-                bound_nano=bound,
-                overrun_nano=paid.overrun,
-                fund_lines=[list(line) for line in paid.lines],
-                windows=[each.row for each in held.place.windows] if paid.paid else [],
-            )
+            windows = [each.row for each in held.place.windows] if paid.paid else []
+            bill = Bill(sell, cost, paid.paid, bound, paid.overrun, [list(line) for line in paid.lines], windows)
+            record = self._record(call, plan, outcome, bill)
             try:
                 self._logbook.final(record)
             except OSError:
@@ -106,24 +116,24 @@ class Settler:
         self._waiting.append(record)
         return record
 
-    def _record(self, call: Call, plan: Plan | None, outcome: Outcome, sell: Charge, cost: Charge | None) -> CallRecord:
-        key, usage, target = call.caller.key, outcome.usage, outcome.target
-        cost_price = target.offer.cost if target is not None else None
+    def _record(self, call: Call, plan: Plan | None, outcome: Outcome, bill: Bill) -> CallRecord:
+        key, request, usage, target, cost = call.caller.key, call.request, outcome.usage, outcome.target, bill.cost
+        offer = target.offer if target is not None else None
         return CallRecord(
             id=call.id,
-            created_ms=int(call.now.timestamp() * 1000),
-            account_id=call.caller.account.id,
+            created_ms=call.now_ms,
+            account_id=key.account_id,
             key_id=key.id,
             environment=key.environment,
             owner=key.owner,
             workflow=key.workflow,
-            user=call.request.user,
-            model_asked=call.request.model,
-            model=plan.model.model.id if plan is not None else call.request.model,
+            user=request.user,
+            model_asked=request.model,
+            model=plan.model.model.id if plan is not None else request.model,
             model_served=outcome.model_served,
-            provider=target.offer.provider.id if target is not None else None,
-            offer=target.offer.offer.id if target is not None else None,
-            stream=call.request.stream,
+            provider=offer.provider.id if offer is not None else None,
+            offer=offer.offer.id if offer is not None else None,
+            stream=request.stream,
             status=outcome.status,
             error_code=outcome.error.code if outcome.error is not None else None,
             end_reason=outcome.end.value,
@@ -134,21 +144,21 @@ class Settler:
             reasoning_tokens=usage.reasoning if usage is not None else None,
             usage_source=usage.source.value if usage is not None else None,
             suspect=usage.suspect if usage is not None else False,
-            charge_nano=sell.nano,
-            bound_nano=0,
-            overrun_nano=0,
+            charge_nano=bill.paid,
+            bound_nano=bill.bound,
+            overrun_nano=bill.overrun,
             cost_nano=cost.nano if cost is not None else None,
-            cost_currency=cost_price.currency if cost_price is not None and cost is not None else None,
+            cost_currency=offer.cost.currency if offer is not None and offer.cost is not None else None,
             fx_id=None,
             price_version=plan.model.price_version if plan is not None else "",
-            price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in sell.lines],
+            price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in bill.sell.lines],
             ttft_ms=outcome.ttft_ms,
             total_ms=int((self._clock.monotonic() - call.started) * 1000),
             attempts=[attempt.row() for attempt in outcome.attempts],
             evidence=outcome.evidence,
             client_ip=call.ip,
-            fund_lines=[],
-            windows=[],
+            fund_lines=bill.lines,
+            windows=bill.windows,
             transfer_id=None,
         )
 
