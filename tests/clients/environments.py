@@ -3,7 +3,7 @@
 Every folder is made once from a lock beside this file and is named by that lock's hash, so a changed lock makes a new
 one and a half-made one is made anew. What is missing raises ``MissingClientError``, whose message is the fix; nothing
 is skipped. ``python tests/clients/environments.py node|vercel|langchain|litellm|llama`` makes one and prints its place;
-the standard library is enough to run it. All lie in ``$SMARTOKEN_TEST_CACHE``, else in ``smartoken`` in the user's cache.
+the standard library is enough. All lie in ``$SMARTOKEN_TEST_CACHE``, else in ``smartoken`` in the user's cache folder.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ DROPPED = ("OPENAI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "HTTP_PROXY", "HTT
 
 
 def run_script(client, script, gateway, **settings):
-    """Run ``tests/clients/CLIENT/SCRIPT`` with the client's own packages; the JSON that it prints.
+    """Run ``tests/clients/CLIENT/SCRIPT`` with the client's own packages; the JSON that it prints as its last line.
 
     A script that fails fails the test with what it wrote to stderr.
     """
@@ -33,4 +33,4 @@ def run_script(client, script, gateway, **settings):
             argv, env=env, cwd=place, capture_output=True, text=True, timeout=180, check=False, stdin=subprocess.DEVNULL
         )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])

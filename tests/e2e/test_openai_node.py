@@ -1,4 +1,4 @@
-"""The openai SDK for Node as its users use it; ``tests/clients/node/openai.mjs`` calls, this file judges what it saw."""
+"""The openai SDK for Node as its users use it; ``tests/clients/node/openai.mjs`` calls, this judges what it saw."""
 
 import json
 import subprocess
