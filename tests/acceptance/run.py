@@ -103,6 +103,7 @@ class Stage:
             **{name: value for name, value in os.environ.items() if not name.startswith("SMARTOKEN_")},
             "SMARTOKEN_DATA_DIR": str(folder / "data"),
             "ACCEPTANCE_UPSTREAM_KEY": "made-up-upstream-key",
+            "PYTHONPATH": str(ROOT / "src"),
         }
         self.processes: list[subprocess.Popen[str]] = []
         self.upstream = self._first_line("-m", "smartoken.sandbox", "--port", "0").split()[-1]
