@@ -47,7 +47,7 @@ from smartoken.sandbox.server import Sandbox
 from smartoken.settings import Settings
 from smartoken.store import revisions
 from smartoken.store.counters import MemoryCounters
-from smartoken.store.database import Database
+from smartoken.store.database import Database, StoreError
 from smartoken.store.keyfile import secret_keys
 from smartoken.store.migrate import upgrade
 from smartoken.store.vault import Secret, Vault
@@ -69,6 +69,8 @@ class DirectoryWatch:
         self.catalog = catalog
         self._extras = extras
         self._current: Directory | None = None
+        # Money's facts must never be older than the keys that they bind: a new key is not known before its budget is.
+        self.before_publishing: Callable[[], Awaitable[None]] | None = None
         self._loading: asyncio.Task[Directory] | None = None
 
     @property
@@ -86,7 +88,10 @@ class DirectoryWatch:
     async def _load_if_moved(self) -> Directory:
         known = self._current
         if known is None or await self._db.read(revisions.current) != known.revision:
-            self._current = await self._db.read(load, self.catalog, self._vault, self._extras)
+            found = await self._db.read(load, self.catalog, self._vault, self._extras)
+            if self.before_publishing is not None:
+                await self.before_publishing()
+            self._current = found
         return self.current
 
     async def run(self) -> None:
@@ -129,7 +134,12 @@ def open_store(settings: Settings) -> OpenStore:
         StoreBusyError, SecretKeyError, VaultError, SchemaError: each says what to do.
 
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(
+            f"SMARTOKEN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}. Choose a folder that is writable."
+        ) from error
     vault = Vault(secret_keys(settings.secret_key, settings.data_dir))
     db = Database.open(settings.database_url)
     try:
@@ -202,6 +212,7 @@ async def running(settings: Settings, store: OpenStore, connections: set[Any]) -
         await watch.refresh()
         cashier = Cashier(store.db, SystemClock(), settings.data_dir, settings.workers)
         await cashier.open()
+        watch.before_publishing = cashier.renew
         worker = _assemble(settings, store, watch, client, cashier)
         loop = asyncio.get_running_loop()
         worker.tasks = [
@@ -267,6 +278,7 @@ def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> ASGI:
         data_dir=settings.data_dir,
         hosts=allowed_hosts(settings.host, public),
         docs_url=worker.gateway.docs_url,
+        changed=worker.cashier.look,
     )
     return build(control)
 

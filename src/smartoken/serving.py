@@ -6,6 +6,7 @@ turn readiness off, let calls under way finish for at most 30 seconds, and exit 
 
 import asyncio
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -110,8 +111,13 @@ def bind(settings: Settings) -> socket.socket:
                 "Choose another SMARTOKEN_PORT or stop it."
             ) from error
     for port in range(settings.port, settings.port + _PORTS_TRIED):
-        with contextlib.suppress(OSError):
+        try:
             return _listen(settings.host, port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise PortTakenError(
+                    f"SMARTOKEN_HOST {settings.host!r} cannot be listened on: {error.strerror or error}."
+                ) from error
     raise PortTakenError(f"Ports {settings.port} to {settings.port + _PORTS_TRIED - 1} are all taken.")
 
 
@@ -227,6 +233,9 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
             redact.known = lambda: _secrets(worker, tokens)
             store.db.announce(local)
             await asyncio.to_thread(_greet, worker, address, say)
+            await worker.directory.refresh()
+            await worker.directory.refresh()  # the keys just printed answer from the first call on
+            await worker.cashier.look()
             gc.collect()
             gc.freeze()  # what was made at the start is never garbage; later collections pass it over
             gc.set_threshold(*_GC_THRESHOLDS)

@@ -1,5 +1,7 @@
 """The commands as they are typed: in processes of their own, with and without a server."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,6 +24,13 @@ from unit.operations.setups import WHOLE
 
 SOURCE = Path(__file__).parents[2] / "src"
 UP_SECRET = "up-secret-of-the-commands"
+
+
+class Said(NamedTuple):
+    """What a command printed."""
+
+    stdout: str
+    stderr: str
 
 
 class Shell:
@@ -38,14 +48,22 @@ class Shell:
         }
 
     def __call__(self, *words, code=0, **more):
-        """Run a command, check its exit code, return what it printed on stdout and stderr."""
+        """Run a command in this process, check its exit code, return what it printed on stdout and stderr."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(self.folder):
+            ended = run([str(each) for each in words], {**self.environment, **more})
+        assert ended == code, (words, ended, out.getvalue(), err.getvalue())
+        return Said(out.getvalue(), err.getvalue())
+
+    def process(self, *words, code=0):
+        """Run a command in a process of its own, as a shell does."""
         done = subprocess.run(
             [sys.executable, "-m", "smartoken", *map(str, words)],
-            capture_output=True, text=True, timeout=60, cwd=self.folder, check=False, env={**self.environment, **more},
+            capture_output=True, text=True, timeout=60, cwd=self.folder, check=False, env=self.environment,
         )  # fmt: skip
         assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
-        return done
+        return Said(done.stdout, done.stderr)
 
     def file(self, text, name="setup.toml"):
         path = self.folder / name
@@ -90,8 +108,9 @@ def served(shell):
 
 
 def test_without_arguments_the_commands_are_listed(shell):
-    assert "doctor" in shell("--help").stdout
-    assert shell("--version").stdout.strip() == __version__
+    assert "doctor" in shell.process("--help").stdout
+    assert shell.process("--version").stdout.strip() == __version__
+    assert "No such command" in shell.process("nonsense", code=2).stderr
 
 
 def test_a_minted_key_is_well_formed_and_needs_no_installation(shell):
@@ -102,10 +121,10 @@ def test_a_minted_key_is_well_formed_and_needs_no_installation(shell):
 
 def test_a_file_is_applied_exported_and_backed_up_without_a_server(shell):
     path = shell.file(SETUP)
-    planned = shell("apply", path, "--dry-run").stdout
+    planned = shell.process("apply", path, "--dry-run").stdout
     assert planned.splitlines()[0] == "+ create site"
     assert planned.splitlines()[-1] == "8 changes, none applied (dry run)."
-    applied = shell("apply", path)
+    applied = shell.process("apply", path)
     secret = re.search(r"^key acme/staging: (\S+)", applied.stdout, re.MULTILINE)[1]
     assert well_formed(secret)
     assert "Nothing to change." in shell("apply", path).stdout
@@ -145,13 +164,11 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("words", "said"), BAD_INPUT, ids=[" ".join(row[0]) for row in BAD_INPUT])
-def test_bad_input_exits_with_two_and_says_what_to_mend(shell, monkeypatch, capsys, words, said):
+def test_bad_input_exits_with_two_and_says_what_to_mend(shell, words, said):
     shell.file('[[provider]]\nid = "X Y"\n', "bad.toml")
-    monkeypatch.chdir(shell.folder)
-    assert run(words, shell.environment) == 2
-    captured = capsys.readouterr()
-    assert said in captured.err
-    assert captured.out == ""
+    refused = shell(*words, code=2)
+    assert said in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_a_wrong_setting_exits_with_two_and_names_the_variable(shell):
@@ -224,7 +241,7 @@ def test_commands_work_through_the_server_that_holds_the_data_dir(served):
     assert becomes(made["secret"], 401)
     assert status(secret) == 200
 
-    again = served("serve")
+    again = served.process("serve")
     assert served.address in again.stdout
     (server,) = [
         each for each in json.loads(served("doctor", "--json", code=1).stdout)["findings"] if each["check"] == "server"

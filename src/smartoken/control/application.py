@@ -38,6 +38,7 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 PREFIX = "/api/v1"
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _MALFORMED, _METHOD = 400, 405
+_READS = ("GET", "HEAD", "OPTIONS")
 _TOO_LARGE = "smartoken.too_large"  # the framework turns an error while reading the body into one of its own
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _log = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class Guard:
         async def answer(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
+                if scope["method"] not in _READS and message["status"] < _MALFORMED:
+                    await self._show_change()
                 begun = True
                 own = [
                     (b"x-request-id", request_id.encode()),
@@ -141,6 +144,15 @@ class Guard:
                 _log.exception("request %s failed after its answer began", request_id)
                 return
             await rendered(self._public(error, request_id), request_id, self._control.docs_url)(scope, receive, answer)
+
+    async def _show_change(self) -> None:
+        """Let this worker know what changed, so that whoever reads the answer can rely on it; others follow in 2 s."""
+        try:
+            await self._control.directory.refresh()
+            if self._control.changed is not None:
+                await self._control.changed()
+        except Exception:  # noqa: BLE001 - the change is stored; the worker's own look-out takes it over later
+            _log.exception("a change is stored, but this worker could not take it over at once")
 
     def _check_host(self, scope: Scope) -> None:
         allowed = self._control.hosts

@@ -1,6 +1,6 @@
 """What the control plane is given by ``app``: opened once, passed in, never global."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,7 @@ from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
 
 Identify = Callable[[str], Actor | None]
+Changed = Callable[[], Awaitable[object]]
 
 
 class DirectoryView(Protocol):
@@ -34,6 +35,7 @@ class Control:
     data_dir: Path
     hosts: frozenset[str] | None = None
     docs_url: str = "/help/errors"
+    changed: Changed | None = None  # lets this worker see a change before its answer leaves
 
 
 def admin_tokens(tokens: Mapping[str, str | None]) -> Identify:
