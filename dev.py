@@ -294,7 +294,20 @@ def test(arguments: list[str]) -> None:
     ready("test", dev=True)
     named = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
     places = [] if named else present("unit", "contract", "e2e", "start")
+    if not named:
+        client("node")
     step("tests", pytest("-n", "auto", *places, *arguments), shown=True)
+
+
+def client(name: str) -> int:
+    """Install a client that tests call into the cache folder; a failure is said here and fails those tests later."""
+    began = time.monotonic()
+    argv = [venv_python(), str(ROOT / "tests" / "clients" / "environments.py"), name]
+    done = subprocess.run(argv, cwd=str(ROOT), stdout=subprocess.PIPE, check=False)
+    if not done.returncode:
+        place = done.stdout.decode("utf-8", "replace").partition("\n")[0]
+        say(f"ok client {name} in {place} ({time.monotonic() - began:.1f} s)")
+    return done.returncode
 
 
 def distributions() -> int:
@@ -320,6 +333,7 @@ def check(arguments: list[str]) -> None:
     step("mypy strict", [venv_python(), "-m", "mypy"])
     step("import rule", [venv_python(), str(VENV / "bin" / "lint-imports"), "--no-cache"])
     say(f"ok {distributions()} distributions at run time (build/sbom.json)")
+    client("node")
     coverage = ["--cov", "smartoken", "--cov-report", "", "--cov-fail-under", str(COVERAGE_FLOOR)]
     step("tests with coverage", pytest("-n", "auto", *coverage, "tests", *arguments), shown=True)
 
@@ -327,13 +341,18 @@ def check(arguments: list[str]) -> None:
 def test_full(arguments: list[str]) -> None:
     """Run every test, the slow ones too."""
     ready("test-full", dev=True)
+    for name in ("node", "vercel", "langchain", "litellm", "llama"):
+        client(name)
     step("every test", pytest("-n", "auto", "-m", "", "tests", *arguments), shown=True)
 
 
 def test_real(arguments: list[str]) -> None:
     """Run the tests against a real model server, which is built once."""
     ready("test-real", dev=True)
-    step("tests with a real model server", pytest("-m", "", *folder_of("tests/real"), *arguments), shown=True)
+    places = folder_of("tests/real")
+    if client("llama"):
+        raise Stop("NOT RUN: the real model server is not there; the reason and the fix stand above.", 1)
+    step("tests with a real model server", pytest("-m", "", *places, *arguments), shown=True)
 
 
 def folder_of(name: str) -> list[str]:
@@ -346,6 +365,7 @@ def folder_of(name: str) -> list[str]:
 def acceptance(arguments: list[str]) -> None:
     """Run docs/acceptance.md row by row."""
     ready("acceptance", dev=True)
+    client("node")
     step("acceptance", [venv_python(), *folder_of("tests/acceptance/run.py"), *arguments], shown=True)
 
 

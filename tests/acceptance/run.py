@@ -6,7 +6,6 @@ Needs no provider key. Rows of later releases are printed as such and never coun
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -234,7 +233,7 @@ def row_5(stage: Stage) -> str:
         )
         need(done.returncode == 0 and done.stdout.strip(), f"{name} failed: {done.stderr[-300:]}")
         ran.append(name)
-    need({"cURL", "Python"} <= set(ran), f"only {ran} were found")
+    need({"cURL", "Python", "TypeScript"} <= set(ran), f"only {ran} were found")
     return f"{', '.join(ran)} answered"
 
 
@@ -243,11 +242,17 @@ def _here(sample: str, stage: Stage) -> str:
 
 
 def _typescript(sample: str, stage: Stage) -> list[str]:
-    node = shutil.which("node")
-    need(node, "Node is missing for the TypeScript sample")
+    """Lay the sample beside the packages of the openai SDK, as its reader would have them."""
+    made = [PYTHON, str(ROOT / "tests" / "clients" / "environments.py"), "node"]
+    done = subprocess.run(made, capture_output=True, text=True, check=False)
+    need(done.returncode == 0, done.stderr.strip())
+    packages, node = done.stdout.splitlines()
+    modules = stage.folder / "node_modules"
+    if not modules.exists():
+        modules.symlink_to(Path(packages) / "node_modules")
     script = stage.folder / "sample.mjs"
     script.write_text(sample)
-    return [str(node), str(script)]
+    return [node, str(script)]
 
 
 def row_7(stage: Stage) -> str:
