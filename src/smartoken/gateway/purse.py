@@ -27,15 +27,18 @@ class Purse:
         self._checked_pieces = 0
         self._checked_at = 0.0
 
-    async def covers(self, meter: Meter, now: float) -> bool:
-        """Whether the answer may go on; grows the hold when it comes near its end, and notes a checkpoint in time."""
+    def plainly_covers(self, meter: Meter, now: float) -> bool:
+        """Whether the hold is far from its end, by figures that cost nothing; notes a checkpoint in time."""
         pieces = meter.pieces
         if pieces - self._checked_pieces >= CHECKPOINT_TOKENS or now - self._checked_at >= CHECKPOINT_S:
             self._checked_pieces, self._checked_at = pieces, now
             self._logbook.progress(self._call.id, pieces, self._held)
+        held, most = self._held, meter.most_tokens
+        return most < held.tokens and not wants_more(held.plan, held.tokens, most, self._call.request.n)
+
+    async def covers(self, meter: Meter) -> bool:
+        """Whether the answer may go on, by a closer count; grows the hold when it comes near its end."""
         held, choices = self._held, self._call.request.n
-        if not wants_more(held.plan, held.tokens, meter.most_tokens, choices) and meter.most_tokens < held.tokens:
-            return True
         counted = meter.counted_tokens()
         if ignores_limit(held.plan, counted, choices):
             return False

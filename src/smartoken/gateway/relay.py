@@ -206,10 +206,10 @@ class Relay:
             while not stream.done:
                 piece = await response.chunk()
                 now = self._clock.monotonic()
-                await stream.take(reader.feed(piece) if piece else reader.close(), int((now - call.started) * 1000))
+                await stream.take(reader.feed(piece) if piece else reader.close(), now)
                 if not piece:
                     break
-                if stream.begun and not await purse.covers(stream.meter, now):
+                if stream.begun and not (purse.plainly_covers(stream.meter, now) or await purse.covers(stream.meter)):
                     await stream.end_for_money()
                     break
                 if reply.gone:

@@ -57,6 +57,8 @@ class AnswerStream:
         "_finish",
         "_finished",
         "_held",
+        "_id",
+        "_model",
         "_outcome",
         "_reply",
         "_target",
@@ -73,6 +75,8 @@ class AnswerStream:
         self._held: list[bytes] = []
         self._finished: set[int] = set()
         self._choices: set[int] = set()
+        self._id = call.id
+        self._model = call.request.model
         self._finish: str | None = None
         self.meter = Meter()
         self.begun = False  # content has been passed on
@@ -83,8 +87,8 @@ class AnswerStream:
         """Whether every choice that was begun has said why it ended."""
         return bool(self._finished) and self._finished >= self._choices
 
-    async def take(self, events: Sequence[StreamEvent], elapsed_ms: int) -> None:
-        """Pass a batch of events on.
+    async def take(self, events: Sequence[StreamEvent], now: float) -> None:
+        """Pass on a batch of events that came at the monotonic time ``now``.
 
         Raises:
             AttemptFailedError: a failure arrived before any content.
@@ -102,7 +106,7 @@ class AnswerStream:
             if each.chunk is not None:
                 written = self._write(each.chunk, each.finish)
                 if not self.begun and each.has_content:
-                    self._begin(elapsed_ms)
+                    self._begin(int((now - self._call.started) * 1000))
                     out.extend(self._held)
                     self._held.clear()
                 (out if self.begun else self._held).append(written)
@@ -114,8 +118,8 @@ class AnswerStream:
     def _write(self, chunk: dict[str, Any], finish: str | None) -> bytes:
         if self._outcome.model_served is None:
             self._outcome.model_served = chunk.get("model")
-        chunk["id"] = self._call.id
-        chunk["model"] = self._call.request.model
+        chunk["id"] = self._id
+        chunk["model"] = self._model
         for choice in chunk["choices"]:
             index = choice.get("index", 0)
             self._choices.add(index)

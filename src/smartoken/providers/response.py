@@ -95,7 +95,9 @@ class HttpResponse:
         """Return the next bytes of the decoded body, b"" at its clean end; raises an ``UpstreamError`` else."""
         decoder = self._decoder
         if decoder is None and not self._coding_fault:
-            return await self._coded_chunk()
+            if not self._chunks:
+                return await self._coded_chunk()
+            return self._next_chunk()
         if decoder is None or self._coding_fault:
             raise self._give_up(self._coding_fault, "encoding")
         try:
@@ -115,6 +117,9 @@ class HttpResponse:
             if self._whole:
                 return b""
             await self.wait(CHUNK)
+        return self._next_chunk()
+
+    def _next_chunk(self) -> bytes:
         body = self._taken()
         if self.source is not None:
             self.source.resume()

@@ -205,8 +205,27 @@ class StreamReader:
         if type(choices) is not list:
             return self._fail("`choices` of a streamed event is not a list")
         self._received = True
-        usage = self._take_usage(payload.get("usage")) if payload.get("usage") is not None else None
+        usage = payload.get("usage")
+        if usage is not None:
+            usage = self._take_usage(usage)
+        elif len(choices) == 1:
+            plain = self._read_text(payload, choices[0])
+            if plain is not None:
+                return plain
         return self._read_choices(payload, choices, usage)
+
+    def _read_text(self, payload: dict[str, Any], raw: Any) -> StreamEvent | None:
+        """Read the chunk that most chunks are, a piece of text and nothing else; None for any other."""
+        if self._repairs or type(raw) is not dict or raw.get("finish_reason") is not None:
+            return None
+        delta, index = raw.get("delta"), raw.get("index")
+        if type(index) is not int or type(delta) is not dict or len(delta) != 1:
+            return None
+        text, choice = delta.get("content"), self._choices.get(index)
+        if not text or type(text) is not str or choice is None or raw.get("logprobs") is not None:
+            return None
+        read = {"index": index, "delta": delta, "finish_reason": None}
+        return StreamEvent(self._frame(payload, [read]), has_content=True)
 
     def _read_unusual(self, payload: dict[str, Any], choices: Any, *, named_error: bool) -> StreamEvent:
         """Read an event without choices, or one that may be an error."""
