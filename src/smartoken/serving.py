@@ -32,7 +32,10 @@ from smartoken.gateway.server import Connection
 from smartoken.logs import Redactor, set_up
 from smartoken.operations import demo, first_call
 from smartoken.settings import Settings
-from smartoken.store.database import StoreBusyError, is_sqlite
+from smartoken.store.database import StoreBusyError, StoreError, is_sqlite
+from smartoken.store.keyfile import SecretKeyError
+from smartoken.store.migrate import SchemaError
+from smartoken.store.vault import VaultError
 
 RUN_FILE = "run.json"
 _PORTS_TRIED = 100
@@ -250,6 +253,9 @@ def serve(settings: Settings, say: Say = print) -> int:
     if settings.workers > 1 and is_sqlite(settings.database_url):
         sys.stderr.write("--workers above 1 needs SMARTOKEN_DATABASE_URL set to PostgreSQL.\n")
         return _USAGE
+    if settings.workers > 1:
+        sys.stderr.write("--workers above 1 comes with a later release; run one worker a node for now.\n")
+        return _USAGE
     try:
         store = open_store(settings)
     except StoreBusyError as error:
@@ -257,6 +263,9 @@ def serve(settings: Settings, say: Say = print) -> int:
         if already is not None:
             say(f"SmarToken is running already on {already.address} (process {already.pid}).")
             return 0
+        sys.stderr.write(f"{error}\n")
+        return _USAGE
+    except (StoreError, SchemaError, SecretKeyError, VaultError) as error:
         sys.stderr.write(f"{error}\n")
         return _USAGE
     try:

@@ -102,7 +102,7 @@ class Settings:
             metrics_token=_token("SMARTOKEN_METRICS_TOKEN", env.get("SMARTOKEN_METRICS_TOKEN")),
             log_level=level,
             log_format=log_format,
-            https_proxy=env.get("HTTPS_PROXY") or env.get("https_proxy") or None,
+            https_proxy=_proxy(env.get("HTTPS_PROXY") or env.get("https_proxy")),
             no_proxy=env.get("NO_PROXY") or env.get("no_proxy") or None,
             ca_bundle=Path(bundle) if bundle else None,
             upstream_url=_url("SMARTOKEN_UPSTREAM_URL", env.get("SMARTOKEN_UPSTREAM_URL")),
@@ -134,6 +134,16 @@ def _url(name: str, text: str | None) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingError(f"{name} must be an http(s) URL")
     return text.rstrip("/")
+
+
+def _proxy(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    host = parts.hostname or ""
+    if parts.scheme != "http" or not ("." in host or ":" in host or host == "localhost" or parts.port):
+        raise SettingError("HTTPS_PROXY must look like http://host:port (TLS to the proxy and SOCKS are not spoken)")
+    return text
 
 
 def _token(name: str, text: str | None) -> str | None:

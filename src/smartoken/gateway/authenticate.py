@@ -5,7 +5,6 @@ at the latest two seconds after it happened.
 """
 
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 
 from smartoken.errors import (
     AccountSuspendedError,
@@ -17,6 +16,7 @@ from smartoken.errors import (
 )
 from smartoken.identity.facts import Caller
 from smartoken.identity.keys import LENGTH, digest, well_formed
+from smartoken.identity.places import address_allowed
 from smartoken.operations.directory import Directory
 
 NEGATIVE_S = 1.0
@@ -53,24 +53,15 @@ def check_live(caller: Caller, valid_until_ms: int | None, now_ms: int, ip: str 
             raise KeyRevokedError(f"Key {key.prefix}...{key.last4} was revoked.")
         if key.status == "paused":
             raise KeyPausedError(f"Key {key.prefix}...{key.last4} is paused.")
+        raise KeyRevokedError(f"Key {key.prefix}...{key.last4} was seen in public and is out of use; rotate it.")
     if key.expires_ms is not None and now_ms >= key.expires_ms:
         raise KeyExpiredError(f"Key {key.prefix}...{key.last4} has expired.")
     if valid_until_ms is not None and now_ms >= valid_until_ms:
         raise KeyExpiredError("This secret was rotated out and its overlap is over; use the new one.")
     if caller.account.status != "active":
         raise AccountSuspendedError("The account of this key is suspended.")
-    if key.allowed_ips and not _address_allowed(key.allowed_ips, ip):
+    if key.allowed_ips and not address_allowed(key.allowed_ips, ip):
         raise IpNotAllowedError(f"Calls from {ip or 'an unknown address'} are not allowed for this key.")
-
-
-def _address_allowed(networks: tuple[object, ...], ip: str | None) -> bool:
-    if ip is None:
-        return False
-    try:
-        address = ip_address(ip)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)  # type: ignore[operator] # IPv4Network | IPv6Network
 
 
 def malformed() -> InvalidApiKeyError:

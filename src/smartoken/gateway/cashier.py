@@ -139,8 +139,8 @@ class Cashier:
             self._last_ok = self._clock.monotonic()
             self._dead = not done.alive
 
-    async def look(self) -> None:
-        """Take over changes of money's facts, give idle leases back to others, and show that this worker lives."""
+    async def renew(self) -> None:
+        """Take over changes of money's facts: budgets, funds, and figures of rows that this worker has leases of."""
         till = self.till
         assert till is not None  # noqa: S101 - opened before anything looks
         if await self._db.read(money_revision) != till.view.revision:
@@ -150,6 +150,12 @@ class Cashier:
                 for each in await self._db.read(read_facts, rows):
                     till.book.observe(each)
                 till.renew(view)
+
+    async def look(self) -> None:
+        """Take over what changed, give idle leases back to others, and show that this worker lives."""
+        await self.renew()
+        till = self.till
+        assert till is not None  # noqa: S101 - opened before anything looks
         if self._workers > 1:
             for row in till.book.idle(self._now_ms()):
                 till.book.give_back(row)
