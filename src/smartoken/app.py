@@ -138,7 +138,7 @@ def open_store(settings: Settings) -> OpenStore:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(
-            f"SMARTOKEN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}. Choose a folder that is writable."
+            f"SMARTOKEN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}. Choose a writable folder."
         ) from error
     vault = Vault(secret_keys(settings.secret_key, settings.data_dir))
     db = Database.open(settings.database_url)
