@@ -1,0 +1,109 @@
+"""From a set-up file to a logged and charged call, without waiting anywhere in between."""
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from e2e.test_control_commands import served, shell
+from smartoken.sandbox.server import Sandbox
+
+__all__ = ["served", "shell"]  # fixtures
+
+SETUP = """
+[[provider]]
+id = "up1"
+dialect = "openai"
+base_url = "http://127.0.0.1:{port}/v1"
+allow_private = true
+keys = [{{ name = "main", secret = "env:UP1_KEY" }}]
+
+[[model]]
+id = "test/alpha"
+context = 32768
+max_output = 4096
+price = {{ currency = "USD", input = "0.50", output = "1.50" }}
+[[model.offer]]
+provider = "up1"
+upstream_model = "echo"
+
+[[account]]
+id = "acme"
+balance = "1.00"
+[[account.key]]
+name = "main"
+environment = "staging"
+models = ["test/*"]
+budget = "0.50"
+[[account.key]]
+name = "blocked"
+budget = "0"
+"""
+
+
+@pytest.fixture
+def upstream():
+    """The sandbox on a thread of its own."""
+    box, ready, over = {}, threading.Event(), threading.Event()
+
+    async def main():
+        sandbox = Sandbox()
+        box["port"] = await sandbox.start()
+        ready.set()
+        await asyncio.to_thread(over.wait)
+        await sandbox.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    ready.wait(10)
+    yield box["port"]
+    over.set()
+    thread.join(10)
+
+
+def ask(address, path, token, body=None):
+    """Send JSON; returns status and JSON."""
+    raw = json.dumps(body).encode() if body is not None else None
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    request = urllib.request.Request(f"{address}{path}", raw, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_key_from_a_file_calls_at_once_and_the_call_is_charged_and_listed(served, upstream):
+    applied = json.loads(served("apply", served.file(SETUP.format(port=upstream)), "--json").stdout)
+    keys = {each["key"]: each["secret"] for each in applied["minted"]}
+    body = {"model": "test/alpha", "messages": [{"role": "user", "content": "Say hello"}]}
+    status, answer = ask(served.address, "/v1/chat/completions", keys["acme/main"], body)
+    assert status == 200, answer
+    status, refused = ask(served.address, "/v1/chat/completions", keys["acme/blocked"], body)
+    assert status == 402, refused
+
+    token = json.loads((served.folder / "data" / "run.json").read_text())["token"]
+    usage = answer["usage"]
+    for _ in range(50):
+        _, listed = ask(served.address, "/api/v1/calls?account=acme", token)
+        found = [each for each in listed["data"] if each["id"] == answer["id"]]
+        if found:
+            break
+        threading.Event().wait(0.1)
+    (call,) = found
+    assert (call["account"], call["key"], call["model_asked"], call["provider"]) == (
+        "acme",
+        "main",
+        "test/alpha",
+        "up1",
+    )
+    assert (call["prompt_tokens"], call["completion_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+    pico = usage["prompt_tokens"] * 500_000 + usage["completion_tokens"] * 1_500_000
+    assert call["charge_usd"].rstrip("0") == f"{-(-pico // 1000) / 10**9:.9f}".rstrip("0")
+    _, report = ask(served.address, "/api/v1/usage?group_by=key", token)
+    assert {each["key"] for each in report["data"]} >= {"main"}
+    assert ask(served.address, "/api/v1/calls", "not-a-token")[0] == 401
+    assert ask(served.address, "/api/v1/calls", keys["acme/main"])[0] == 401
