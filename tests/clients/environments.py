@@ -24,7 +24,7 @@ OLDEST_NODE = 20
 NPM_PROJECTS = ("node", "vercel")
 PYTHON_CLIENTS = ("langchain", "litellm")
 READY = "ready"
-NO_REGISTRY = ("ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT", "Retrying (", "from versions: none", "CERT")
+NO_REGISTRY = ("ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT", "Retrying (", "No matching distribution", "CERT")
 REGISTRY_FIX = """
 No package registry could be reached. Behind a proxy: HTTPS_PROXY=http://HOST:PORT. Own certificates:
 PIP_CERT=/path/ca.pem and NODE_EXTRA_CA_CERTS=/path/ca.pem. Own mirror: PIP_INDEX_URL=... and npm_config_registry=..."""
