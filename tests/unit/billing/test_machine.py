@@ -433,7 +433,7 @@ class MoneyOfThree(Money):
 
 @pytest.mark.parametrize("machine", [Money, MoneyOfThree])
 def test_money_obeys_the_naive_rules_under_any_order_of_events(machine):
-    run_state_machine_as_test(machine, settings=settings(max_examples=120, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None))
 
 
 @pytest.mark.slow
