@@ -36,7 +36,10 @@ def secret_keys(given: str | None, data_dir: Path) -> tuple[str, ...]:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise SecretKeyError(f"{path} is open to others (mode {mode:o}); run `chmod 600 {path}`.")
-        return _checked(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_text(encoding="utf-8")
+        if not text.strip():  # a new key would open nothing that the database keeps
+            raise SecretKeyError(f"{path} is empty; put back the key that this data dir was made with.")
+        return _checked(text, str(path))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SecretKeyError(f"{path} cannot be used: {reason}. Mend it, or set SMARTOKEN_SECRET_KEY.") from error

@@ -97,6 +97,13 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, content, reason):
     assert str(path) in str(caught.value)
 
 
+def test_an_empty_file_asks_for_the_key_back_not_for_a_new_one(tmp_path):
+    path = tmp_path / "secret"
+    path.touch(mode=0o600)
+    with pytest.raises(SecretKeyError, match=r"is empty; put back the key"):
+        secret_keys(None, tmp_path)
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path):
     with pytest.raises(SecretKeyError, match="none/secret cannot be used: No such file"):
         secret_keys(None, tmp_path / "none")
