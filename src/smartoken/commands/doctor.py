@@ -106,9 +106,9 @@ def _database(settings: Settings, catalog: Catalog, extras: Extras) -> tuple[lis
     """Return what there is to say of the database, and what it holds if it opens."""
     url = settings.database_url
     kind = "SQLite" if is_sqlite(url) else "PostgreSQL"
-    if is_sqlite(url) and not sqlite_path(url).exists():
-        return [Finding("database", Verdict.OK, "None yet; the first `serve` makes it.")], None, catalog
     try:
+        if is_sqlite(url) and not sqlite_path(url).exists():  # raises where the folder is another user's
+            return [Finding("database", Verdict.OK, "None yet; the first `serve` makes it.")], None, catalog
         behind = pending(url)
         if behind:
             words = f"{kind}, {len(behind)} migrations behind this release."
