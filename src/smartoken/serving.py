@@ -263,6 +263,9 @@ def serve(settings: Settings, say: Say = print) -> int:
         if already is not None:
             say(f"SmarToken is running already on {already.address} (process {already.pid}).")
             return 0
+        if error.address is not None:
+            say(f"SmarToken is running already on {error.address} (process {error.pid}).")
+            return 0
         sys.stderr.write(f"{error}\n")
         return _USAGE
     except (StoreError, SchemaError, SecretKeyError, VaultError) as error:

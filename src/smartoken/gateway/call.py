@@ -78,6 +78,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...]  # told in a header: retired name, alias
     limit: int | None  # output tokens that may be produced; None: the model's own maximum
     thinking: bool | None = None  # what a retired name stood for, where the client switches nothing
+    show_providers: bool = True  # false: no name of a provider leaves this gateway
 
 
 @dataclass(slots=True)
@@ -128,3 +129,4 @@ class Outcome:
     ttft_ms: int | None = None
     body: dict[str, Any] | None = None  # a whole answer, when not streamed
     thinking: bool = False  # whether reasoning was seen: some prices depend on it
+    show_providers: bool = True

@@ -82,7 +82,8 @@ def final_error(model: str, failures: Sequence[tuple[str, Failure]]) -> Smartoke
 
 def failed_everywhere(outcome: Outcome, plan: Plan, failures: Sequence[tuple[str, Failure]]) -> None:
     """Complete an outcome in which no attempt answered; nothing is charged."""
-    error = final_error(plan.model.model.id, failures)
+    named = failures if plan.show_providers else [(f"provider {n}", each) for n, (_, each) in enumerate(failures, 1)]
+    error = final_error(plan.model.model.id, named)
     outcome.error = error
     outcome.status = error.status
     outcome.usage = None

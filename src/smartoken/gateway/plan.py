@@ -125,7 +125,7 @@ def plan_call(call: Call, directory: Directory, pick_key: KeyPicker, prepare: Pr
                 continue
         targets.append(target)
     if targets:
-        return Plan(model, tuple(targets), warnings, call.request.limit, thinking)
+        return Plan(model, tuple(targets), warnings, call.request.limit, thinking, directory.show_providers)
     if refused is not None:
         raise refused
     raise unavailable(model.model.id, waits)

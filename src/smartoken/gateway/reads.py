@@ -179,4 +179,4 @@ async def one_call(gateway: Gateway, caller: Caller, call_id: str) -> dict[str, 
         record = await gateway.stored_call(caller.account.id, call_id)
     if record is None or record.account_id != caller.account.id:
         raise NotFoundError(f"There is no call `{call_id[:80]}` of this account.", param="call_id")
-    return shown_call(record, show_providers=gateway.show_providers)
+    return shown_call(record, show_providers=gateway.directory.current.show_providers)

@@ -96,6 +96,7 @@ class Relay:
 
     async def _attempts(self, call: Call, plan: Plan, reply: Reply, relayed: Relayed) -> None:
         outcome = relayed.outcome
+        outcome.show_providers = plan.show_providers
         failures: list[tuple[str, Failure]] = []
         limit = relayed.held.plan.send_limit
         for planned in plan.targets:

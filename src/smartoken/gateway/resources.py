@@ -60,4 +60,3 @@ class Gateway:
     docs_url: str = "/help/errors"
     trusted_proxies: tuple[Any, ...] = ()
     metrics_token: str | None = None
-    show_providers: bool = True

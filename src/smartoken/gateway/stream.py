@@ -32,10 +32,9 @@ def announce(reply: Reply, outcome: Outcome) -> None:
     target = outcome.target
     if reply.begun or target is None:
         return
-    reply.headers += [
-        (b"x-smartoken-provider", target.offer.provider.id.encode()),
-        (b"x-smartoken-attempts", str(len(outcome.attempts)).encode()),
-    ]
+    if outcome.show_providers:
+        reply.headers.append((b"x-smartoken-provider", target.offer.provider.id.encode()))
+    reply.headers.append((b"x-smartoken-attempts", str(len(outcome.attempts)).encode()))
     if outcome.model_served:
         reply.headers.append((b"x-smartoken-model-served", printable(outcome.model_served)))
     if target.warnings:

@@ -194,6 +194,7 @@ FINISH_FAILURES: Mapping[str, FailureClass] = MappingProxyType({"error": Failure
 
 # Fields that change what the provider charges. They are not priced here, so they are refused by name.
 _PAID = "changes the provider's price and is not priced by this gateway"
+_UNBOUND = "bills tokens beyond those that are returned"
 PRICED: tuple[Rule, ...] = (
     Rule(
         "service_tier", Action.REFUSE, _PAID, "architecture: priced or refused", allowed=("auto", "default", "standard")
@@ -206,6 +207,11 @@ PRICED: tuple[Rule, ...] = (
     Rule("models", Action.REFUSE, "would let the provider pick a model of another price", "https://openrouter.ai/docs"),
     Rule("route", Action.REFUSE, "would let the provider pick a model of another price", "https://openrouter.ai/docs"),
     Rule("audio", Action.REFUSE, _PAID, "https://platform.openai.com/docs/api-reference/chat"),
+    Rule(
+        "modalities", Action.REFUSE, _PAID, "https://platform.openai.com/docs/api-reference/chat", allowed=(["text"],)
+    ),
+    Rule("prediction", Action.REFUSE, _UNBOUND, "https://platform.openai.com/docs/api-reference/chat"),
+    Rule("best_of", Action.REFUSE, _UNBOUND, "https://docs.vllm.ai: samples more than it returns", allowed=(1,)),
 )
 
 # Texts of servers that say it with 400 and a code that says nothing.
