@@ -55,7 +55,8 @@ from smartoken.usage.records import CallRecord
 
 _log = logging.getLogger(__name__)
 REVISION_EVERY_S = 1.0
-DRAIN_S = 30.0
+STOP_S = 2.0
+DRAIN_S = 25.0  # then calls are ended and settled, all within the 30 seconds that are promised
 MAX_LIST_BYTES = 4 * 1024 * 1024
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -296,7 +297,8 @@ async def _keep_awake(worker: Worker, connections: set[Any]) -> None:
 
 async def _drain(worker: Worker) -> bool:
     """Let calls under way end and store what they came to; false if something could not be stored."""
-    until = worker.clock.monotonic() + DRAIN_S
+    worker.gateway.relay.stop()
+    until = worker.clock.monotonic() + STOP_S
     while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:  # noqa: ASYNC110 - rare, and a counter
         await asyncio.sleep(0.05)
     for task in worker.tasks:

@@ -369,8 +369,13 @@ class InternalError(ServiceError):
     code = "internal_error"
 
 
-def error_body(error: SmartokenError, request_id: str, docs_url: str = "/help/errors") -> dict[str, object]:
-    """Return the one shape of an error on every plane: ``{"error": {...}}``, as ``docs/errors`` explains it."""
+def error_body(
+    error: SmartokenError, request_id: str, docs_url: str = "/help/errors", *, billed: bool | None = None
+) -> dict[str, object]:
+    """Return the one shape of an error on every plane: ``{"error": {...}}``, as ``docs/errors`` explains it.
+
+    ``billed`` is what the call really came to, where that is known; else what its class says.
+    """
     fields: dict[str, object] = {
         "message": error.message,
         "type": error.type,
@@ -378,7 +383,7 @@ def error_body(error: SmartokenError, request_id: str, docs_url: str = "/help/er
         "param": error.param,
         "request_id": request_id,
         "doc_url": f"{docs_url}/{error.code}",
-        "billed": error.billed,
+        "billed": error.billed if billed is None else billed,
         "limit_source": error.limit_source,
         "remedy": error.remedy_text,
     }

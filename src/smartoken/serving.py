@@ -144,6 +144,7 @@ class Server(uvicorn.Server):
             worker.gateway.metrics.in_flight and worker.clock.monotonic() < until and not self.force_exit
         ):
             await asyncio.sleep(0.05)
+        worker.gateway.relay.stop()
         self.should_exit = True
 
     @contextlib.contextmanager
@@ -222,7 +223,7 @@ async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say:
         date_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=2,
     )
     server = Server(config)
     host, port = sock.getsockname()[:2]

@@ -79,6 +79,7 @@ def test_a_call_ends_as_it_really_ended(gateway, card, stream, status, end, done
             assert last["choices"][0]["finish_reason"] == "error"
             assert last["error"]["request_id"] == call_id
             assert last["error"]["code"] in {"upstream_cut", "upstream_timeout"}
+            assert last["error"]["billed"] is charged
     if status != 200:
         error = answer.json()["error"]
         assert error["billed"] is False

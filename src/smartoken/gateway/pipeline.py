@@ -9,7 +9,14 @@ import logging
 
 import orjson
 
-from smartoken.errors import InternalError, LedgerUnavailableError, RateLimitError, SmartokenError, error_body
+from smartoken.errors import (
+    InternalError,
+    LedgerUnavailableError,
+    RateLimitError,
+    ShuttingDownError,
+    SmartokenError,
+    error_body,
+)
 from smartoken.gateway.admit import UNLIMITED, admit
 from smartoken.gateway.authenticate import presented_key
 from smartoken.gateway.call import Call, EndReason, Outcome, Plan
@@ -38,6 +45,9 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
     plan: Plan | None = None
     admission = UNLIMITED
     try:
+        why = gateway.not_ready()
+        if why is not None:
+            raise ShuttingDownError(f"This process takes no new calls: {why}.", retry_after_s=2.0)
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
         call = _call(gateway, request, caller, call_id, asked)
@@ -169,7 +179,7 @@ def _stream_end(gateway: Gateway, call: Call, outcome: Outcome, record: CallReco
         "choices": [],
     }
     if outcome.error is not None:
-        body = error_body(outcome.error, call.id, gateway.docs_url)
+        body = error_body(outcome.error, call.id, gateway.docs_url, billed=record.charge_nano > 0)
         choices = [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": "error"}]
         return event({**chunk, "choices": choices, **body})
     if call.request.wants_usage and outcome.usage is not None:

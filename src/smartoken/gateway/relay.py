@@ -46,7 +46,7 @@ class Relayed:
 class Relay:
     """Sends calls upstream; one a worker."""
 
-    __slots__ = ("_clock", "_draining", "_logbook", "_open", "_till", "_upstreams")
+    __slots__ = ("_clock", "_draining", "_logbook", "_open", "_running", "_stopping", "_till", "_upstreams")
 
     def __init__(self, upstreams: Upstreams, clock: Clock, till: Till, logbook: Logbook) -> None:
         self._upstreams = upstreams
@@ -54,6 +54,8 @@ class Relay:
         self._till = till
         self._logbook = logbook
         self._draining = 0
+        self._stopping = False
+        self._running: dict[str, Relayed] = {}
         self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
 
     @property
@@ -65,14 +67,23 @@ class Relay:
         """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's."""
         relayed = Relayed(held)
         reply.on_gone = lambda: self._client_left(relayed)
+        self._running[call.id] = relayed
         if call.request.stream:
             self._open[reply] = call.started
         try:
             await self._attempts(call, plan, reply, relayed)
         finally:
+            del self._running[call.id]
             self._open.pop(reply, None)
             self._close(relayed)
         return relayed.outcome
+
+    def stop(self) -> None:
+        """End every call under way now, honestly: what was sent is settled, the client is told that it broke off."""
+        self._stopping = True
+        for relayed in self._running.values():
+            if relayed.response is not None:
+                relayed.response.abort()
 
     def silent_for(self, seconds: float) -> list[Reply]:
         """Return the open streams whose client heard nothing for so long, and count them as told now."""
@@ -100,7 +111,7 @@ class Relay:
         failures: list[tuple[str, Failure]] = []
         limit = relayed.held.plan.send_limit
         for planned in plan.targets:
-            if reply.gone:
+            if reply.gone or self._stopping:
                 break
             target = planned
             if not target.body:
