@@ -16,6 +16,8 @@ MODELS = [
     ("m/worst", [("openai", "worst-case?pace_ms=2")]),
     ("m/echo", [("openai", "echo")]),
     ("m/long", [("openai", "echo?tokens=3000")]),
+    ("m/hex", [("openai", "echo?text=" + "%20".join(["a9f3c81b77e0d452"] * 90))]),
+    ("m/ignores", [("openai", "ignores-max-tokens?tokens=2000")]),
 ]
 
 
@@ -108,3 +110,17 @@ def test_the_books_balance_after_all_of_it(gateway):
     wallet = next(each for each in rows if each["id"].startswith("wallet:"))
     assert wallet["used_nano"] == charged
     assert sums["house:revenue", "USD"] == charged + sum(each["overrun_nano"] for each in gateway.records())
+
+
+def test_text_that_is_hard_to_count_is_not_taken_for_a_broken_limit(gateway):
+    (answer,) = asyncio.run(many(gateway, gateway.key, 1, model="m/hex", stream=True, max_tokens=300))
+    finishes = [each for each in answer.text.split("\n") if '"finish_reason":"' in each]
+    assert "limited_by" not in answer.text
+    assert len(finishes) == 1
+
+
+def test_an_upstream_that_ignores_its_limit_is_cut(gateway):
+    (answer,) = asyncio.run(many(gateway, gateway.key, 1, model="m/ignores", stream=True, max_tokens=100))
+    (record,) = gateway.records(answer.headers["x-request-id"])
+    assert record["completion_tokens"] < 1000
+    assert record["charge_nano"] <= record["bound_nano"]

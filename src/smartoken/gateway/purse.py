@@ -40,7 +40,8 @@ class Purse:
         """Whether the answer may go on, by a closer count; grows the hold when it comes near its end."""
         held, choices = self._held, self._call.request.n
         counted = meter.counted_tokens()
-        if ignores_limit(held.plan, counted, choices):
+        # An estimate of digits or hexadecimal text can be twice the truth: an honest answer is never cut on its word.
+        if ignores_limit(held.plan, max(meter.pieces, counted // 2), choices):
             return False
         if not held.exhausted and wants_more(held.plan, held.tokens, counted, choices):
             await self._till.grow(held, self._call)
