@@ -1,8 +1,8 @@
 """The performance report: this gateway beside its floor and its peers, interleaved in one run on one machine.
 
 Cost is CPU time that the kernel charged to a gateway's threads (``/proc/PID/task/*/schedstat``) between two marks of
-the load generator, divided by answers or chunks: it survives a noisy machine, where calls per second do not. The upstream
-and the load run on core 0, the gateways on core 1; rounds of all targets alternate and medians are quoted. A peer that
+the load generator, divided by answers or chunks: it survives a noisy machine, where calls per second do not. Upstream
+and load run on core 0, the gateways on core 1; rounds of all targets alternate and medians are quoted. A peer that
 cannot be installed is named, never left out in silence. ``up.c`` and ``lg.c`` are the upstream and the load generator.
 
     python3 dev.py bench [--rounds 3] [--seconds 3] [--no-peers]
