@@ -151,6 +151,15 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "if False:\n            self",
         ),
         ("idle is what was just used", ">= after_ms", ">= 0"),
+        ("a lease is forgotten under a call", "each.amount or each.calls or", "each.amount or"),
+        ("a row never seen admits what is free", "self.blocked = True", "self.blocked = False"),
+        ("a later fund burns first when it is leased", "if in_order and found.shares[-1][0]", "if False"),
+        ("given-back money is asked for before it is there", "self.others - self.stored", "self.others - self.amount"),
+        (
+            "a lowered limit is forgotten while calls hold it",
+            "if lease.excess:\n            lease.shed()\n        self",
+            "if False:\n            lease.shed()\n        self",
+        ),
     ),
     "codes.py": (
         ("swapped characters pass the check", "total = _times_x(total) ^ each", "total ^= each"),

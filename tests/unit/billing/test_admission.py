@@ -311,6 +311,17 @@ def test_a_later_fund_is_not_touched_while_an_earlier_one_has_money_in_the_store
     assert book.admit(20, (), funds, 1).lines() == (("r0", 7), ("r1", 13))
 
 
+def test_money_given_back_is_asked_for_only_once_the_store_has_it():
+    store, book, funds = leased(10, 50)
+    book.give_back("r0")
+    assert book.admit(20, (), funds, 1).lines() == (("r1", 20),), "the store does not have it yet"
+    states = book.flush()
+    for each in states:
+        store.leases["e", each.row] = (each.amount, each.in_calls)
+    book.flushed(states)
+    assert book.admit(20, (), funds, 1) == Short((), 10)
+
+
 def test_a_call_short_of_a_window_asks_for_its_funds_in_order_at_once():
     store, book, (window, first, second) = leased(5, 0, 50)
     store.rows["r0"].limit, store.rows["r1"].limit = 90, 30
