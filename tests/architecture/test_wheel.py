@@ -1,6 +1,5 @@
 """The built wheel carries all that the product needs at run time, and runs without the checkout."""
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -10,6 +9,7 @@ import pytest
 
 import smartoken
 from architecture.source import PACKAGE, ROOT
+from start.checkout import clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_none_of_the_tests(wheel):
 
 def run_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the unpacked wheel first on its path, outside the checkout."""
-    env = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = clean_environment({"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"})
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60
     )
