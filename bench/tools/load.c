@@ -5,7 +5,7 @@
 //
 // Without -r each connection sends its next call as soon as it has its answer. With -r calls are due at fixed times and
 // latency counts from them, so a slow answer is not forgiven. With -s calls are streamed; every piece's time stamp gives
-// its transit, the number of pieces and [DONE] are checked. "MEASURE" and "END" go to stderr around what counts, one
+// its transit, the number of pieces and [DONE] are checked; they begin spread over the warm time. "MEASURE" and "END" go to stderr around what counts, one
 // JSON line to stdout; times are in microseconds.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -270,17 +270,20 @@ static void report(double lasted) {
 
 static void run(void) {
     int64_t start = now_ns(), begin = start + warm * 1e9, end = begin + seconds * 1e9, now;
+    int64_t apart = chunks ? (begin - start) / connections : 0;  // streams begin spread over the warm time
+    int dialled = 0;
     struct epoll_event ready[1024];
     next_due = start + 50000000, gap_ns = rate ? 1e9 / rate : 0;
-    for (int i = 0; i < connections; i++) conns[i].fd = -1, dial(&conns[i]);
     while ((now = now_ns()) < end) {
+        for (; dialled < connections && now >= start + apart * dialled; dialled++)
+            conns[dialled].fd = -1, dial(&conns[dialled]);
         if (!measuring && now >= begin) {
             measuring = 1, done = not_200 = broken = errors = pieces = 0, begin = now;
             memset(&latency, 0, sizeof latency), memset(&first, 0, sizeof first), memset(&transit, 0, sizeof transit);
             fprintf(stderr, "MEASURE\n");
         }
-        int64_t wait = (measuring ? end : begin) - now;
-        int n = epoll_wait(loop_fd, ready, 1024, wait / 1000000 + 1);
+        int64_t wait = (dialled < connections ? start + apart * dialled : measuring ? end : begin) - now;
+        int n = epoll_wait(loop_fd, ready, 1024, wait > 0 ? wait / 1000000 + 1 : 0);
         for (int i = 0; i < n; i++)
             if (ready[i].data.u32 != UINT32_MAX) on_event(&conns[ready[i].data.u32], ready[i].events);
         send_due(now_ns());
