@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import tables
 from machine import MissingError, Processes, described
 from measure import Load, Row, memory_of_a_stream, rounds
-from targets import CHUNKS, ROOT, SLOW_CHUNKS, STARTERS, Target, provider
+from targets import CHUNKS, ROOT, SLOW_CHUNKS, STARTERS, Target, answers, provider
 from tools import build, spin_ms
 
 PEERS = ("LiteLLM", "Portkey")
@@ -74,6 +74,11 @@ class Run:
                 self._absent(name, str(missing))
                 continue
             self._results.versions[name] = found.version
+            for line in [each for each in found.ports if each != "calls"]:
+                wrong = answers(found, line)
+                if wrong is not None:
+                    del found.ports[line]
+                    self._absent(f"{name}, {line}", wrong)
 
     def _absent(self, name: str, why: str) -> None:
         self._say(f"not measured: {name}: {why}")
@@ -94,7 +99,7 @@ class Run:
         gateways = ("nginx", "SmarToken", *PEERS)
         self._say(f"{OPEN_STREAMS} open streams")
         for name in gateways:
-            if name in self._targets:
+            if name in self._targets and "slow" in self._targets[name].ports:
                 count = LITELLM_OPEN if name == "LiteLLM" else OPEN_STREAMS
                 load = Load("slow", count, seconds, SLOW_CHUNKS, warm_s=max(4.0, seconds))
                 results.memory[name] = memory_of_a_stream(self._processes, self._targets[name], load)

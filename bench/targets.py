@@ -22,7 +22,7 @@ import tools
 from machine import GATEWAY_CORE, LOAD_CORE, MissingError, Processes, family, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
-LINES = ("calls", "streams", "slow", "tls")
+STREAMED = ("streams", "slow")
 CHUNKS, PACE_US = 50, 20_000
 SLOW_CHUNKS, SLOW_PACE_US = 60, 1_000_000
 UPSTREAM_KEY = "made-up-upstream-key"
@@ -144,7 +144,7 @@ def _listens(url: str, context: ssl.SSLContext | None = None) -> bool:
 
 
 def answers(target: Target, line: str) -> str | None:
-    """Ask a target for one answer; returns what is wrong with it, None when nothing is."""
+    """Ask a target for one answer or the begin of a stream; returns what is wrong with it, None when nothing is."""
     body = {
         "model": target.models.get(line, "bench"),
         "messages": [{"role": "user", "content": "hi"}],
@@ -154,16 +154,18 @@ def answers(target: Target, line: str) -> str | None:
     for each in target.fields.get(line, ()):
         name, _, value = each.partition(": ")
         headers[name] = value
+    streams = line in STREAMED
+    body = {**body, "stream": True} if streams else body
     url = f"http://127.0.0.1:{target.ports[line]}/v1/chat/completions"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            said = json.load(answer)
+            said = b"data: " in answer.readline() if streams else json.load(answer)["choices"][0]["message"]["content"]
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.read()[:200].decode('utf-8', 'replace')}"
-    except (OSError, ValueError) as error:
-        return str(error)
-    return None if said["choices"][0]["message"]["content"] else "an answer without content"
+    except (OSError, ValueError, LookupError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None if said else "an answer without content"
 
 
 def _ready(processes: Processes, target: Target, log: str, seconds: float) -> Target:
