@@ -1,5 +1,6 @@
 """Run a client's script against a gateway, as its users would, and read what it saw."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,13 @@ from clients.environments import HERE, environment, node, npm_project
 
 # A client talks to the loopback only; settings of the machine would change what it does.
 DROPPED = ("OPENAI_", "LITELLM_", "LANGCHAIN_", "LANGSMITH_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NODE_OPTIONS")
+
+
+def address_of(folder):
+    """Return the address at which a server serves this data dir; None until ``run.json`` is there and whole."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((folder / "run.json").read_text())["address"]
+    return None
 
 
 def run_script(client, script, gateway, **settings):

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from clients.environments import HERE, node, npm_project
+from clients.scripts import address_of
 from smartoken.catalog.files import load_catalog
 
 ROOT = HERE.parents[1]
@@ -37,11 +38,11 @@ def started(tmp_path_factory):
     )
     try:
         until = time.monotonic() + 60
-        while not ((place / "run.json").exists() and (place / "demo-key").exists()):
+        while not (address_of(place) and (place / "demo-key").exists()):
             assert server.poll() is None, server.stdout.read()
             assert time.monotonic() < until, "the server did not start in 60 s"
             time.sleep(0.05)
-        yield json.loads((place / "run.json").read_text())["address"], (place / "demo-key").read_text().strip()
+        yield address_of(place), (place / "demo-key").read_text().strip()
     finally:
         server.terminate()
         server.communicate(timeout=40)

@@ -17,6 +17,7 @@ import openai
 import pytest
 
 from clients.environments import HERE, llama
+from clients.scripts import address_of
 
 ROOT = HERE.parents[1]
 CONTEXT = 2048
@@ -190,13 +191,13 @@ def product(tmp_path_factory, upstream):
     }
     setup.write_text(SETUP.format(upstream=upstream))
     with started([sys.executable, "-m", "smartoken", "serve"], env, log) as process:
-        wait_for((place / "run.json").exists, process, log)
+        wait_for(lambda: address_of(place), process, log)
         argv = [sys.executable, "-m", "smartoken", "apply", str(setup)]
         done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         key = re.search(r"key acme/real: (sk-st-\w+)", done.stdout)[1]
         time.sleep(2)  # a worker sees a change of the set-up within two seconds
-        yield Product(json.loads((place / "run.json").read_text())["address"], key)
+        yield Product(address_of(place), key)
 
 
 @pytest.fixture
