@@ -165,10 +165,12 @@ def run_file(settings: Settings, address: str) -> Iterator[Running]:
     """Keep ``run.json`` while the server lives."""
     entry = Running(address, os.getpid(), secrets.token_hex(32))
     path = settings.data_dir / RUN_FILE
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w") as file:
         json.dump({"address": entry.address, "pid": entry.pid, "token": entry.token}, file)
+    fresh.replace(path)  # whole or not there: a command that reads it never finds a half
     try:
         yield entry
     finally:
