@@ -96,7 +96,9 @@ class Tariff:
 
     def rates(self, *, prompt: int, output: int, thinking: bool) -> Rates:
         """Return the rates of a call of these lengths."""
-        tiers = self.tiers(thinking=thinking)
+        tiers = self.thinking if thinking else self.plain
+        if len(tiers) == 1:
+            return tiers[0].rates  # the last one is open
         for each in tiers:
             if each.fits(prompt, output):
                 return each.rates
@@ -206,8 +208,9 @@ def charge(found: Rates, usage: TokenUsage) -> Charge:
         ("cache_write", write, found.cache_write),
         ("output", completion, found.output),
     )
-    lines = tuple([line for line in counts if line[1]])
-    return Charge(charge_nano([line[1:] for line in lines]), lines)
+    return Charge(
+        charge_nano([(tokens, rate) for _, tokens, rate in counts]), tuple([each for each in counts if each[1]])
+    )
 
 
 def cost(charged: Charge, currency: str, fx_nano: int | None) -> Cost:

@@ -160,7 +160,8 @@ class Relay:
             AttemptFailedError: another target may be tried.
 
         """
-        relayed.meter = Meter()
+        if len(relayed.outcome.attempts) > 1:
+            relayed.meter = Meter()  # what an earlier attempt sent was never passed on
         try:
             self._logbook.sent(call.id)
             response = relayed.response = await self._upstreams.send(target)
@@ -190,12 +191,14 @@ class Relay:
         answer = read_answer_bytes(dialect(target.offer.provider.dialect), raw)
         if answer.failure is not None:
             raise AttemptFailedError(answer.failure)
-        meter = relayed.meter
+        meter, choices = relayed.meter, answer.body["choices"]
         meter.reported = answer.usage
-        finish: str | None = None
-        for choice in answer.body["choices"]:
-            meter.see(choice["message"])
-            finish = choice.get("finish_reason") or finish
+        for choice in choices:
+            if answer.usage is None:
+                meter.see(choice["message"])
+            elif "reasoning_content" in choice["message"]:
+                meter.thinking = True
+        finish: str = choices[-1]["finish_reason"]
         if not answer.has_content and finish == "stop" and not (answer.usage is not None and answer.usage.completion):
             raise no_content()
         self._upstreams.remember(call, answer.tool_call_ids, answer.reasoning_text)
@@ -203,7 +206,7 @@ class Relay:
         outcome.body = answer.body
         outcome.usage = meter.usage(target.body, target.offer.offer.context)
         outcome.thinking = meter.thinking
-        outcome.end = END_OF_FINISH.get(finish or "stop", EndReason.COMPLETED)
+        outcome.end = END_OF_FINISH.get(finish, EndReason.COMPLETED)
         outcome.status = _OK
 
     async def _stream(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:

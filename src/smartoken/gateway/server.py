@@ -48,8 +48,9 @@ class Connection(asyncio.Protocol):
         "_connections",
         "_deaf",
         "_drains",
-        "_head_read",
-        "_head_size",
+        "_fed",
+        "_head_later",
+        "_head_most",
         "_headers",
         "_in_head",
         "_keep_s",
@@ -61,6 +62,7 @@ class Connection(asyncio.Protocol):
         "_refusal",
         "_server",
         "_tasks",
+        "_trailers",
         "_unwanted",
         "_url",
         "_whole_by",
@@ -94,8 +96,10 @@ class Connection(asyncio.Protocol):
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
         self._in_head = True
-        self._head_read = 0  # bytes of a head that is not whole yet, as they came
-        self._head_size = 0
+        self._fed = 0  # bytes being parsed
+        self._head_later = 0  # bytes of the head that came after those in which it began
+        self._head_most = 0  # no fewer than the bytes of the head
+        self._trailers = 0  # their bytes
         self._headers: Headers = []
         self._url = b""
         self._whole_by = 0.0
@@ -136,7 +140,9 @@ class Connection(asyncio.Protocol):
         if self._deaf or parser is None:
             return
         if self._in_head:
-            self._head_read += len(data)
+            self._head_later += len(data)
+            self._head_most += len(data)
+        self._fed = len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -145,7 +151,7 @@ class Connection(asyncio.Protocol):
             if not self._deaf:
                 self._refuse(_MALFORMED, InvalidRequestError("This is not a valid HTTP/1.1 request."))
             return
-        if self._in_head and self._head_read > HEAD_LIMIT:
+        if self._in_head and self._head_later > HEAD_LIMIT:
             self._refuse_head()
 
     def pause_writing(self) -> None:
@@ -167,7 +173,8 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             raise ValueError("nothing follows the last request")
         self._in_head = True
-        self._head_read = self._head_size = 0
+        self._head_later, self._head_most = 0, self._fed
+        self._trailers = 0
         self._headers = []
         self._url = b""
         self.since = self.loop.time()
@@ -176,16 +183,16 @@ class Connection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
         self._url += url
-        self._head_size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; trailers are read over, under the same limits."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > HEAD_LIMIT or len(self._headers) >= FIELD_LIMIT:
-            self._refuse_head()
-            raise ValueError("the head is too large")
+        """Take a field of the head; trailers are read over, but not without end."""
         if self._in_head:
             self._headers.append((name.lower(), value))
+            return
+        self._trailers += len(name) + len(value)
+        if self._trailers > HEAD_LIMIT:
+            self._refuse_head()
+            raise ValueError("too many trailers")
 
     def on_headers_complete(self) -> None:
         """Start the exchange, or let it wait in line."""
@@ -193,6 +200,8 @@ class Connection(asyncio.Protocol):
         if parser is None:
             return
         self._in_head = False
+        if self._head_most > HEAD_LIMIT or len(self._headers) > FIELD_LIMIT:
+            self._check_head()
         version = parser.get_http_version()
         if version not in _VERSIONS:
             raise ValueError("neither HTTP/1.1 nor HTTP/1.0")
@@ -339,6 +348,13 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self.since = self.loop.time()
             self.transport.resume_reading()
+
+    def _check_head(self) -> None:
+        """Refuse a head over its limits; asked only when what came with it is larger than it may be."""
+        size = len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
+        if size > HEAD_LIMIT or len(self._headers) > FIELD_LIMIT:
+            self._refuse_head()
+            raise ValueError("the head is too large")
 
     def _refuse_head(self) -> None:
         limit = f"The request's head is larger than {HEAD_LIMIT} bytes or {FIELD_LIMIT} fields."
