@@ -60,6 +60,8 @@ class Meter:
         if text:
             self._output.append(text)
             self._grew(text)
+            if len(delta) == 1:
+                return
         text = delta.get("reasoning_content")
         if text:
             self._reasoning.append(text)

@@ -95,9 +95,7 @@ class HttpResponse:
         """Return the next bytes of the decoded body, b"" at its clean end; raises an ``UpstreamError`` else."""
         decoder = self._decoder
         if decoder is None and not self._coding_fault:
-            if not self._chunks:
-                return await self._coded_chunk()
-            return self._next_chunk()
+            return self._next_chunk() if self._chunks else await self._coded_chunk()
         if decoder is None or self._coding_fault:
             raise self._give_up(self._coding_fault, "encoding")
         try:
@@ -172,22 +170,27 @@ class HttpResponse:
         self._size = 0
         return body
 
-    async def wait(self, want: int) -> None:
-        """Wait until ``wake`` finds what is wanted, or ``drained`` comes for DRAIN. Cancelling loses nothing."""
-        if self._waiter is not None:
+    def wait(self, want: int) -> asyncio.Future[None]:
+        """Return what to await until ``wake`` finds what is wanted, or ``drained`` comes for DRAIN.
+
+        Cancelling loses nothing.
+        """
+        if self._waits() is not None:
             raise RuntimeError("a response has one reader at a time")
         self._want = want
         self._wait_from = self._loop.time()
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        waiter = self._waiter = self._loop.create_future()
+        return waiter
+
+    def _waits(self) -> asyncio.Future[None] | None:
+        """Return what somebody awaits; one that was cancelled is over."""
+        waiter = self._waiter
+        return None if waiter is None or waiter.done() else waiter
 
     def wake(self) -> None:
         """Wake who waits, if what it waits for is there."""
-        waiter = self._waiter
-        if waiter is None or waiter.done():
+        waiter = self._waits()
+        if waiter is None:
             return
         want = self._want
         if (
@@ -201,8 +204,9 @@ class HttpResponse:
 
     def drained(self) -> None:
         """Wake who waits to write on."""
-        if self._want == DRAIN and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waits()
+        if self._want == DRAIN and waiter is not None:
+            waiter.set_result(None)
 
     def push(self, body: bytes) -> None:
         """Add a piece of the body as it came."""
@@ -234,4 +238,4 @@ class HttpResponse:
 
     def waited_s(self, now: float) -> float:
         """Return for how many seconds somebody has waited without a byte; 0.0 when nobody waits."""
-        return 0.0 if self._waiter is None else now - max(self.last_byte, self._wait_from)
+        return 0.0 if self._waits() is None else now - max(self.last_byte, self._wait_from)
