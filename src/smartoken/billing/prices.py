@@ -96,9 +96,7 @@ class Tariff:
 
     def rates(self, *, prompt: int, output: int, thinking: bool) -> Rates:
         """Return the rates of a call of these lengths."""
-        tiers = self.thinking if thinking else self.plain
-        if len(tiers) == 1:
-            return tiers[0].rates  # the last one is open
+        tiers = self.tiers(thinking=thinking)
         for each in tiers:
             if each.fits(prompt, output):
                 return each.rates
@@ -111,6 +109,9 @@ class Tariff:
             ValueError: the counts contradict each other.
 
         """
+        tiers = self.thinking if thinking else self.plain
+        if len(tiers) == 1:  # most prices have one band
+            return charge(tiers[0].rates, usage)
         return charge(self.rates(prompt=usage.prompt, output=usage.completion, thinking=thinking), usage)
 
 
@@ -202,15 +203,16 @@ def charge(found: Rates, usage: TokenUsage) -> Charge:
     fresh = usage.prompt - cached - write
     if fresh < 0 or cached < 0 or write < 0 or completion < 0:
         raise ValueError(f"the counts contradict each other: {usage}")
-    counts = (
-        ("input", fresh, found.input),
-        ("cached_input", cached, found.cached_input),
-        ("cache_write", write, found.cache_write),
-        ("output", completion, found.output),
-    )
-    return Charge(
-        charge_nano([(tokens, rate) for _, tokens, rate in counts]), tuple([each for each in counts if each[1]])
-    )
+    lines: list[Line] = []
+    if fresh:
+        lines.append(("input", fresh, found.input))
+    if cached:
+        lines.append(("cached_input", cached, found.cached_input))
+    if write:
+        lines.append(("cache_write", write, found.cache_write))
+    if completion:
+        lines.append(("output", completion, found.output))
+    return Charge(charge_nano([(tokens, rate) for _, tokens, rate in lines]), tuple(lines))
 
 
 def cost(charged: Charge, currency: str, fx_nano: int | None) -> Cost:

@@ -7,6 +7,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from smartoken.errors import InvalidRequestError, RequestTooLargeError
 from smartoken.gateway.reply import Receive, Scope
 
+_LOOKED_AT = frozenset(
+    {b"authorization", b"x-api-key", b"origin", b"content-encoding", b"content-length", b"x-forwarded-for"}
+)
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
@@ -27,25 +30,16 @@ class Request:
         self.query: bytes = scope["query_string"]
         client = scope.get("client")
         self.peer: str | None = client[0] if client else None
-        self.authorization: bytes | None = None
-        self.x_api_key: bytes | None = None
-        self.origin: bytes | None = None
-        self.forwarded: bytes | None = None
-        self.encoding: bytes | None = None
-        self.length: bytes | None = None
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                self.authorization = value
-            elif name == b"content-length":
-                self.length = value
-            elif name == b"x-api-key":
-                self.x_api_key = value
-            elif name == b"origin":
-                self.origin = value
-            elif name == b"content-encoding":
-                self.encoding = value
-            elif name == b"x-forwarded-for":
-                self.forwarded = value if self.forwarded is None else self.forwarded + b"," + value
+        headers = scope["headers"]
+        found: dict[bytes, bytes] = {name: value for name, value in headers if name in _LOOKED_AT}
+        self.authorization = found.get(b"authorization")
+        self.x_api_key = found.get(b"x-api-key")
+        self.origin = found.get(b"origin")
+        self.encoding = found.get(b"content-encoding")
+        self.length = found.get(b"content-length")
+        self.forwarded = found.get(b"x-forwarded-for")
+        if self.forwarded is not None:  # each proxy may have added a field of its own
+            self.forwarded = b",".join([value for name, value in headers if name == b"x-forwarded-for"])
 
     def address(self, trusted: Networks) -> str | None:
         """Return the caller's address: the peer's, or behind trusted proxies the last one they did not add."""

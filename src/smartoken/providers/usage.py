@@ -22,7 +22,10 @@ def find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
     for names in _steps(paths):
         value: Any = block
         for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
+            if type(value) is not dict:
+                value = None
+                break
+            value = value.get(name)
         if value is not None:
             return value
     return None
