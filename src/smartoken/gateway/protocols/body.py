@@ -6,6 +6,7 @@ behind the first. Everything else raises ``InvalidRequestError`` that says what 
 """
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -17,6 +18,8 @@ MAX_NODES = 200_000
 _UNUSUAL_COMMAS = 2_000  # from here on the exact count of nodes is worth its price
 _ONCE = ("model", "messages", "stream", "max_tokens", "max_completion_tokens", "n")
 _QUOTED = {name: f'"{name}"'.encode() for name in _ONCE}
+_ANY_QUOTED = re.compile(b"|".join(_QUOTED.values()))
+_LARGE = 16 * 1024  # bytes; from here on walking the values and one pass of a pattern are cheaper than counting bytes
 
 
 def _refuse_duplicates(raw: bytes) -> None:
@@ -68,13 +71,23 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise InvalidRequestError(f"The body is not valid JSON: {str(error)[:200]}.") from None
     if not isinstance(body, dict):
         raise InvalidRequestError("The body must be a JSON object.")
-    # Counting brackets is a hundred times cheaper than walking; only unusual bodies pay for the walk.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or (
-        len(raw) > _UNUSUAL_COMMAS and raw.count(b",") > _UNUSUAL_COMMAS
-    ):
+    if _may_be_unusual(raw):
         _walk(body)
-    for name, quoted in _QUOTED.items():
-        if name in body and raw.count(quoted) > 1:
-            _refuse_duplicates(raw)
-            break
+    if _may_repeat(raw, body):
+        _refuse_duplicates(raw)
     return body
+
+
+def _may_be_unusual(raw: bytes) -> bool:
+    """Whether a body is worth a walk; in a small one counting brackets is a hundred times cheaper."""
+    if len(raw) > _LARGE or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        return True
+    return len(raw) > _UNUSUAL_COMMAS and raw.count(b",") > _UNUSUAL_COMMAS
+
+
+def _may_repeat(raw: bytes, body: dict[str, Any]) -> bool:
+    """Whether the quoted name of a decisive field stands twice somewhere, be it inside of something else."""
+    if len(raw) > _LARGE:
+        names = _ANY_QUOTED.findall(raw)
+        return len(names) > len(set(names))
+    return any(name in body and raw.count(quoted) > 1 for name, quoted in _QUOTED.items())
