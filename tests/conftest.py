@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clocks import ManualClock
 from servers import FOLDER_SETTING, Servers, name_folder, new_database
 from smartoken.store.database import Database
 from smartoken.store.migrate import upgrade
 
+# How long a draw or an example takes tells of the machine's load, not of the product; properties state no times.
+settings.register_profile("smartoken", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("smartoken")
 OWNER_SETTING = f"{FOLDER_SETTING}_OWNER"
 _owned = pytest.StashKey[Path]()
 

@@ -26,7 +26,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         issuer_key, issuer = (self.key, self.name) if trusted else (key, name)
-        signed = _builder(name, issuer, key, datetime.now(UTC) + timedelta(days=days))
+        signed = _builder(name, key, issuer, issuer_key, datetime.now(UTC) + timedelta(days=days))
         signed = signed.add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), critical=False)
         path = self.folder / f"{'-'.join(hosts).replace(':', '_')}-{days}-{trusted}.pem"
         path.write_bytes(
@@ -45,7 +45,7 @@ def make_authority(folder: Path) -> Authority:
     """Make a key and a self-signed root in ``folder``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test root")])
-    root = _builder(name, name, key, datetime.now(UTC) + timedelta(days=2))
+    root = _builder(name, key, name, key, datetime.now(UTC) + timedelta(days=2))
     root = root.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     root = root.add_extension(
         x509.KeyUsage(
@@ -67,8 +67,13 @@ def make_authority(folder: Path) -> Authority:
 
 
 def _builder(
-    name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, until: datetime
+    name: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    issuer_key: ec.EllipticCurvePrivateKey,
+    until: datetime,
 ) -> x509.CertificateBuilder:
+    """Begin a certificate with both key identifiers, which Python 3.13 and later insist on."""
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -77,6 +82,8 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - timedelta(days=10))
         .not_valid_after(until)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
 
 
