@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 LOAD_CORE, GATEWAY_CORE = 0, 1  # upstream and load share the first, the gateway under test has the second
@@ -114,6 +114,18 @@ class Processes:
         """End everything."""
         for each in reversed(self._running):
             self.stop(each.pid)
+
+
+@contextlib.contextmanager
+def stopped(pids: Sequence[int]) -> Iterator[None]:
+    """Stop processes for as long as the block runs."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def wait_until(truth: Callable[[], bool], seconds: float) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from machine import LOAD_CORE, Processes, cpu_ns, rss_bytes
+from machine import LOAD_CORE, Processes, cpu_ns, rss_bytes, stopped
 from targets import Target
 
 WARM_S = 1.0
@@ -21,6 +21,7 @@ class Load:
     seconds: float
     chunks: int = 0
     rate: int = 0
+    body_bytes: int = 900
     warm_s: float = WARM_S
 
 
@@ -54,10 +55,36 @@ class Row:
         return sum(each.failures for each in self.samples)
 
 
-def run(processes: Processes, target: Target, load: Load) -> Sample:
-    """Load a target once."""
+@dataclass(frozen=True)
+class Floor:
+    """Where the rounds run: the processes, and every target that was started."""
+
+    processes: Processes
+    targets: dict[str, Target]
+
+    def others(self, target: Target) -> list[int]:
+        """Return the processes of the peers that are not measured now."""
+        return [pid for each in self.targets.values() if each.peer and each is not target for pid in each.pids()]
+
+
+def run(floor: Floor, target: Target, load: Load) -> Sample:
+    """Load a target once, while the peers stand still."""
+    with stopped(floor.others(target)):
+        return _run(floor.processes, target, load)
+
+
+def _run(processes: Processes, target: Target, load: Load) -> Sample:
     command = ["taskset", "-c", str(LOAD_CORE), str(processes.folder / "load"), "-p", str(target.ports[load.line])]
-    command += ["-c", str(load.connections), "-d", str(load.seconds), "-w", str(load.warm_s)]
+    command += [
+        "-b",
+        str(load.body_bytes),
+        "-c",
+        str(load.connections),
+        "-d",
+        str(load.seconds),
+        "-w",
+        str(load.warm_s),
+    ]
     command += ["-k", target.keys.get(load.line, "sk-bench"), "-m", target.models.get(load.line, "bench")]
     for each in target.fields.get(load.line, ()):
         command += ["-H", each]
@@ -87,17 +114,17 @@ def run(processes: Processes, target: Target, load: Load) -> Sample:
     )
 
 
-def rounds(processes: Processes, loads: Sequence[tuple[Target, Load]], count: int) -> list[Row]:
+def rounds(floor: Floor, loads: Sequence[tuple[Target, Load]], count: int) -> list[Row]:
     """Load targets in turns, ``count`` times each."""
     rows = [Row(target) for target, _ in loads]
     for _ in range(count):
         for row, (target, load) in zip(rows, loads, strict=True):
-            row.samples.append(run(processes, target, load))
+            row.samples.append(run(floor, target, load))
     return rows
 
 
-def memory_of_a_stream(processes: Processes, target: Target, load: Load) -> float:
+def memory_of_a_stream(floor: Floor, target: Target, load: Load) -> float:
     """Return by how many bytes a target grows for each open stream, after a few that made it load its code."""
-    run(processes, target, replace(load, connections=8, seconds=0.5, warm_s=1.0))
+    run(floor, target, replace(load, connections=8, seconds=0.5, warm_s=1.0))
     before = rss_bytes(target.pids())
-    return (run(processes, target, load).memory_bytes - before) / load.connections
+    return (run(floor, target, load).memory_bytes - before) / load.connections

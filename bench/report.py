@@ -21,12 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import tables
 from machine import MissingError, Processes, described
-from measure import Load, Row, memory_of_a_stream, rounds
+from measure import Floor, Load, Row, memory_of_a_stream, rounds
 from targets import CHUNKS, ROOT, SLOW_CHUNKS, STARTERS, Target, answers, provider
 from tools import build, spin_ms
 
 PEERS = ("LiteLLM", "Portkey")
 CONNECTIONS, STREAMS, OPEN_STREAMS, RATE = 64, 100, 1000, 200
+LARGE_BYTES = 300_000
 LITELLM_STREAMS = 20  # a hundred at 50 chunks a second are more than a core of it can do
 LITELLM_OPEN = 100
 
@@ -42,6 +43,7 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
     calls: list[Row] = field(default_factory=list)
     tls: list[Row] = field(default_factory=list)
+    large: list[Row] = field(default_factory=list)
     streams: list[Row] = field(default_factory=list)
     paced: list[Row] = field(default_factory=list)
     memory: dict[str, float] = field(default_factory=dict)  # bytes for each open stream
@@ -59,6 +61,7 @@ class Run:
         self._rounds = 1 if options.quick else 3
         self._peers: bool = not options.no_peers
         self._targets: dict[str, Target] = {}
+        self._floor = Floor(processes, self._targets)
 
     def open(self) -> None:
         """Start the provider and every target that can run here."""
@@ -91,7 +94,7 @@ class Run:
     def _in_turns(self, names: tuple[str, ...], make: Callable[[str], Load]) -> list[Row]:
         loads = [(self._targets[name], make(name)) for name in names if name in self._targets]
         loads = [(target, load) for target, load in loads if load.line in target.ports]
-        return rounds(self._processes, loads, self._rounds)
+        return rounds(self._floor, loads, self._rounds)
 
     def measure(self) -> None:
         """Measure everything; memory first, since a heap that other loads have grown would hide what streams need."""
@@ -102,11 +105,13 @@ class Run:
             if name in self._targets and "slow" in self._targets[name].ports:
                 count = LITELLM_OPEN if name == "LiteLLM" else OPEN_STREAMS
                 load = Load("slow", count, seconds, SLOW_CHUNKS, warm_s=max(4.0, seconds))
-                results.memory[name] = memory_of_a_stream(self._processes, self._targets[name], load)
+                results.memory[name] = memory_of_a_stream(self._floor, self._targets[name], load)
         self._say(f"calls over {CONNECTIONS} connections")
         results.calls = self._in_turns(gateways, lambda _: Load("calls", CONNECTIONS, seconds))
         self._say("the same with TLS to the provider")
         results.tls = self._in_turns(gateways[:2], lambda _: Load("tls", CONNECTIONS, seconds))
+        self._say("prompts of 300 KB")
+        results.large = self._in_turns(gateways[:2], lambda _: Load("calls", 16, seconds, body_bytes=LARGE_BYTES))
         self._say(f"{STREAMS} streams")
 
         def streamed(name: str) -> Load:

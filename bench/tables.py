@@ -119,6 +119,10 @@ def rendered(results: "Results") -> str:
         "",
         *_costs(results.tls, "call"),
         "",
+        "**Prompts of 300 KB**, 16 connections:",
+        "",
+        *_costs(results.large, "call"),
+        "",
         "**Streams**, 100 at once, 50 chunks each, one every 20 ms:",
         "",
         *_costs(results.streams, "chunk"),
@@ -146,7 +150,13 @@ def rendered(results: "Results") -> str:
 
 def plain(results: "Results") -> dict[str, Any]:
     """Return the results as JSON-ready values, every sample included."""
-    kinds = {"calls": results.calls, "tls": results.tls, "streams": results.streams, "paced": results.paced}
+    kinds = {
+        "calls": results.calls,
+        "tls": results.tls,
+        "large": results.large,
+        "streams": results.streams,
+        "paced": results.paced,
+    }
     return {
         "machine": results.machine,
         "spins_ms": results.spins_ms,
@@ -163,7 +173,7 @@ def plain(results: "Results") -> dict[str, Any]:
 
 def own_failures(results: "Results") -> int:
     """Return how many answers this gateway failed in all rounds."""
-    every = (results.calls, results.tls, results.streams, results.paced)
+    every = (results.calls, results.tls, results.large, results.streams, results.paced)
     return sum(each.failures for rows in every for each in rows if each.target.name == OWN)
 
 

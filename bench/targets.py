@@ -40,6 +40,7 @@ class Target:
     keys: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)  # header fields to add, by line
+    peer: bool = False  # stopped while others are measured: some are busy even when nobody calls
 
     def pids(self) -> list[int]:
         """Return the processes whose CPU time is the gateway's."""
@@ -68,7 +69,8 @@ def _nginx(processes: Processes, name: str, servers: str, core: int) -> int:
     config.write_text(
         f"worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
         f"events {{ worker_connections 16384; }}\n"
-        f"http {{ access_log off; {places} client_max_body_size 20m; keepalive_requests 1000000000;\n{servers}}}\n"
+        f"http {{ access_log off; {places} client_max_body_size 20m; client_body_buffer_size 1m;\n"
+        f"keepalive_requests 1000000000;\n{servers}}}\n"
     )
     return processes.start(name, [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)], core)
 
@@ -286,6 +288,7 @@ def litellm(processes: Processes, upstream: Provider) -> Target:
         pid,
         dict.fromkeys(upstream.ports, port),
         models={line: f"bench-{line}" for line in upstream.ports},
+        peer=True,
     )
     return _ready(processes, target, "litellm", 120)
 
@@ -300,7 +303,7 @@ def portkey(processes: Processes, upstream: Provider) -> Target:
         for line, to in upstream.ports.items()
     }
     version = re.sub(r".*@", "", tools.PORTKEY)
-    target = Target("Portkey", version, pid, dict.fromkeys(upstream.ports, port), fields=fields)
+    target = Target("Portkey", version, pid, dict.fromkeys(upstream.ports, port), fields=fields, peer=True)
     return _ready(processes, target, "portkey", 30)
 
 
