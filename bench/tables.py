@@ -41,7 +41,7 @@ def _costs(rows: list[Row], unit: str) -> Iterator[str]:
         cost = each.median("cost_us")
         said = f"{each.target.name} ({each.note})" if each.note else each.target.name
         yield (
-            f"| {said} | {_shown(cost)} | {_shown(ratio(cost, floor))} | {_shown(ratio(cost, own))} "
+            f"| {said} | {_shown(cost)} | {_shown(ratio(cost, floor))} | {_shown(ratio(cost, own), 2)} "
             f"| {_shown(each.median('per_s'), 0)} | {each.failures} |"
         )
 
