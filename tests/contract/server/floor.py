@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -107,8 +108,12 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def dialled(floor):
-    """Open a connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", floor.port)
+    """Open a connection whose buffer is small, so that a client that does not read is felt soon."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    sock.settimeout(0)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", floor.port))
+    reader, writer = await asyncio.open_connection(sock=sock)
     client = Client(reader, writer)
     try:
         yield client
