@@ -11,10 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from smartoken.store import migrate, money_tables
+from smartoken.store import migrate
 from smartoken.store.database import Database, StoreBusyError
 from smartoken.store.engines import is_sqlite, postgres_engine, sqlite_engine, sqlite_path
 from smartoken.store.migrate import SCRIPTS, SchemaError, current, head, pending, upgrade
+from smartoken.store.tables import metadata
 
 NEXT = '''
 """One more table."""
@@ -73,9 +74,7 @@ def test_an_empty_database_is_brought_to_the_declared_schema(empty_database_url)
     assert pending(empty_database_url) == ()
     difference = inspect(
         empty_database_url,
-        lambda conn: compare_metadata(
-            MigrationContext.configure(conn, opts={"compare_type": True}), money_tables.metadata
-        ),
+        lambda conn: compare_metadata(MigrationContext.configure(conn, opts={"compare_type": True}), metadata),
     )
     assert difference == []
 

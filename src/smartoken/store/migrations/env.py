@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from smartoken.store import money_tables
+from smartoken.store.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=money_tables.metadata,
+    target_metadata=metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     transaction_per_migration=False,
 )
