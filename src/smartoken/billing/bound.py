@@ -19,6 +19,8 @@ from smartoken.money import PICO_PER_NANO
 FIRST_STEP = 4_096  # output tokens held at first, and added at a time, while an answer can be counted as it comes
 BLIND_STEP = 32_768  # held for an answer that cannot be counted before it is whole
 LEAST_TOKENS = 256  # an answer of which less is affordable is not begun
+FAIR_STEP = 2_048  # output tokens that one call may hold at least, where they fit, however little money there is
+SHARES = 32  # beyond that, what was left open takes at most this part of the money, so that many calls start at once
 CUT_MARGIN = 64  # tokens that one more event of a stream may bring
 UNLIMITED = 10_000_000  # the largest output limit that a request may name; stands in where nothing is known
 
@@ -192,8 +194,8 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
 
     A limit that the client sent is never changed and is held in full, whatever is available: whether the money is
     there is admission's question. What the client left open (the whole answer, or the thinking that a limit leaves out)
-    is held in part: ``FIRST_STEP`` when it can be counted as it comes and the hold can grow, else ``BLIND_STEP``, and
-    never more than the money buys.
+    is held in part: ``FIRST_STEP`` when it can be counted as it comes and the hold can grow, else ``BLIND_STEP``, less
+    where that is more than a fair share, and never more than the money buys.
     """
     if wish.limit is not None and wish.beyond is not None:
         whole = wish.limit + wish.beyond
@@ -206,7 +208,8 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
     if fits < fixed + least:
         return TooDear(bound(tariffs, reach, fixed + least))
     step = FIRST_STEP if wish.countable else BLIND_STEP
-    tokens = min(fixed + min(left_open, step), fits)
+    fair = Fair(fixed + min(left_open, FAIR_STEP), min(fixed + min(left_open, step), fits))
+    tokens = _share(tariffs, reach, fair, available_nano)
     in_all = fits if wish.countable else tokens
     send = wish.limit if wish.limit is not None else min(answer, max(least, in_all - (wish.beyond or 0)))
     told = send if wish.limit is None and send < answer else None
@@ -214,6 +217,21 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
     send_limit = None if nothing_known else send
     ceiling = _ceiling(wish, send, fixed + left_open) if wish.countable else tokens
     return HoldPlan(bound(tariffs, reach, tokens), tokens, max(tokens, ceiling), send_limit, told)
+
+
+class Fair(NamedTuple):
+    """The tokens of one choice that a call may hold in any case, and those that it would like to."""
+
+    sure: int
+    wanted: int
+
+
+def _share(tariffs: Sequence[Tariff], reach: Reach, fair: Fair, available_nano: int) -> int:
+    """Return the tokens to hold out of those that fit: those wanted, unless many calls at once could not do so."""
+    sure, wanted = fair
+    if sure >= wanted or bound(tariffs, reach, wanted) * SHARES <= available_nano:
+        return wanted
+    return max(sure, affordable(tariffs, reach, available_nano // SHARES, wanted))
 
 
 def _parts(wish: Wish, answer: int, context: int) -> tuple[int, int]:
@@ -246,15 +264,19 @@ def wants_more(plan: HoldPlan, held_tokens: int, counted: int, choices: int = 1)
 def next_hold(
     plan: HoldPlan, tariffs: Sequence[Tariff], reach: Reach, held_tokens: int, spare_nano: int
 ) -> Growth | None:
-    """Return by how much a growing hold grows: a step, up to the ceiling, or what ``spare_nano`` still buys.
+    """Return by how much a growing hold grows: a step, a fair share of ``spare_nano``, or what it still buys.
 
     None when it buys not one more token a choice; the hold stays as it is.
     """
     held_nano = bound(tariffs, reach, held_tokens)
     wanted = min(held_tokens + FIRST_STEP, plan.ceiling)
-    tokens = affordable(tariffs, reach, held_nano + max(0, spare_nano), wanted)
+    spare_nano = max(0, spare_nano)
+    tokens = affordable(tariffs, reach, held_nano + spare_nano, wanted)
     if tokens <= held_tokens:
         return None
+    sure = min(held_tokens + FAIR_STEP, tokens)
+    if sure < tokens and (bound(tariffs, reach, tokens) - held_nano) * SHARES > spare_nano:
+        tokens = max(sure, affordable(tariffs, reach, held_nano + spare_nano // SHARES, tokens))
     return Growth(tokens, bound(tariffs, reach, tokens) - held_nano)
 
 

@@ -120,27 +120,30 @@ limit  max    beyond countable | money    |   nano tokens ceiling   send   told 
 500    4000   0      yes       |      100 |    600    500     500    500   -     also when the money is not there
 9000   4000   0      yes       |   20,000 |   9100   9000    9000   9000   -     never changed
 500    4000   300    yes       |   10,000 |    900    800     800    500   -     plus the thinking left out of it
--      4000   0      yes       |   10,000 |   4100   4000    4000   4000   -     a short model in one hold
--      60000  0      yes       |  100,000 |   4196   4096   60000  60000   -     4,096 at first
--      60000  0      yes       |   20,100 |   4196   4096   20000  20000   20000 the money buys 20,000 in all
+-      4000   0      yes       |  200,000 |   4100   4000    4000   4000   -     a short model in one hold
+-      60000  0      yes       |  500,000 |   4196   4096   60000  60000   -     4,096 at first
+-      60000  0      yes       |  100,000 |   3125   3025   60000  60000   -     a 32nd of the money
+-      60000  0      yes       |   20,100 |   2148   2048   20000  20000   20000 2,048 at least
 -      60000  0      yes       |    1,100 |   1100   1000    1000   1000   1000  what fits
 -      60000  0      yes       |      356 |    356    256     256    256   256   the least
 -      60000  0      yes       |      355 | refused 356                          under 256 tokens
 -      100    0      yes       |      200 |    200    100     100    100   -     a model that never says more
 -      100    0      yes       |      199 | refused 200
--      60000  0      no        |  100,000 |  32868  32768   32768  32768   32768 32,768 when it cannot be counted
--      60000  0      no        |   20,100 |  20100  20000   20000  20000   20000
--      8000   0      no        |  100,000 |   8100   8000    8000   8000   -
+-      60000  0      no        | 2,000,000 |  32868  32768   32768  32768   32768 32,768 when it cannot be counted
+-      60000  0      no        |  640,000 |  20000  19900   19900  19900   19900 a 32nd of the money
+-      60000  0      no        |   20,100 |   2148   2048    2048   2048   2048
+-      60000  0      no        |    1,100 |   1100   1000    1000   1000   1000
+-      8000   0      no        |  900,000 |   8100   8000    8000   8000   -
 -      -      0      yes       |  900,000 |   4196   4096  200000      -   -     unknown maximum: nothing to send
--      -      0      yes       |   50,100 |   4196   4096   50000  50000   50000
--      -      0      no        |  900,000 |  32868  32768   32768  32768   32768
--      8000   2000   no        |  100,000 |  10100  10000   10000   8000   -     answer and thinking, both bounded
--      8000   2000   no        |    5,100 |   5100   5000    5000   3000   3000  thinking first, then what is left
--      8000   2000   yes       |  100,000 |   4196   4096   10000   8000   -     thinking is counted as it comes
+-      -      0      yes       |   50,100 |   2148   2048   50000  50000   50000
+-      -      0      no        | 2,000,000 |  32868  32768   32768  32768   32768
+-      8000   2000   no        |  900,000 |  10100  10000   10000   8000   -     answer and thinking, both bounded
+-      8000   2000   no        |    5,100 |   4148   4048    4048   2048   2048  thinking first, then what is left
+-      8000   2000   yes       |  900,000 |   4196   4096   10000   8000   -     thinking is counted as it comes
 -      8000   -      yes       |  900,000 |   4196   4096  200000   8000   -     thinking without bound
--      8000   -      no        |  900,000 |  32868  32768   32768   8000   -
+-      8000   -      no        | 2,000,000 |  32868  32768   32768   8000   -
 500    8000   -      yes       |  900,000 |   4696   4596  200000    500   -     the limit in full, the thinking in part
-500    8000   -      no        |  900,000 |  33368  33268   33268    500   -
+500    8000   -      no        | 2,000,000 |  33368  33268   33268    500   -
 500    8000   -      yes       |      800 | refused 856
 """
 
@@ -157,6 +160,16 @@ def test_a_hold_covers_what_was_asked_and_part_of_what_was_left_open(row):
         return
     nano, tokens, ceiling, send, told = (None if each == "-" else int(each) for each in expected[:5])
     assert found == HoldPlan(nano, tokens, ceiling, send, told)
+
+
+def test_of_calls_that_name_no_limit_many_start_at_once_on_little_money():
+    # USD 20 per 1M tokens of answer, as the dearest of the catalog, and USD 1
+    prices, reach, left = [at_noon(flat(4_000_000, 20_000_000))], Reach(300, 200_000), 10**9
+    started = 0
+    while isinstance(found := first_hold(prices, reach, Wish(None, 60_000), left), HoldPlan):
+        left -= found.nano
+        started += 1
+    assert started >= 20
 
 
 def test_a_model_of_unknown_context_and_maximum_is_held_by_steps():
@@ -193,10 +206,12 @@ def test_a_hold_grows_before_the_count_reaches_it(held, counted, choices, more, 
 @pytest.mark.parametrize(
     ("held", "spare", "expected"),
     [
-        (4_096, 50_000, Growth(8_192, 4_096)),  # a step
+        (4_096, 500_000, Growth(8_192, 4_096)),  # a step
         (8_192, 50_000, Growth(10_000, 1_808)),  # up to the ceiling
-        (4_096, 4_096, Growth(8_192, 4_096)),
-        (4_096, 4_095, Growth(8_191, 4_095)),  # what the money still buys
+        (4_096, 131_072, Growth(8_192, 4_096)),
+        (4_096, 96_000, Growth(7_096, 3_000)),  # a 32nd of what is spare
+        (4_096, 50_000, Growth(6_144, 2_048)),  # which is never less than 2,048 tokens
+        (4_096, 2_047, Growth(6_143, 2_047)),  # what the money still buys
         (4_096, 1, Growth(4_097, 1)),
         (4_096, 0, None),
         (4_096, -5, None),
