@@ -39,6 +39,7 @@ from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
+from smartoken.operations.price_store import keep
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
 from smartoken.providers.proxy import Proxy
@@ -73,6 +74,7 @@ class DirectoryWatch:
         # Money's facts must never be older than the keys that they bind: a new key is not known before its budget is.
         self.before_publishing: Callable[[], Awaitable[None]] | None = None
         self._loading: asyncio.Task[Directory] | None = None
+        self._kept: object = None  # the prices that the store has, as they were last kept
 
     @property
     def current(self) -> Directory:
@@ -87,13 +89,24 @@ class DirectoryWatch:
         return await asyncio.shield(self._loading)
 
     async def _load_if_moved(self) -> Directory:
-        known = self._current
-        if known is None or await self._db.read(revisions.current) != known.revision:
-            found = await self._db.read(load, self.catalog, self._vault, self._extras)
+        known, now_ms = self._current, time.time_ns() // 1_000_000
+        passed = known is not None and now_ms >= known.changes_ms
+        if known is None or passed or await self._db.read(revisions.current) != known.revision:
+            found = await self._db.read(load, self.catalog, self._vault, self._extras, now_ms)
+            await self._keep_prices(found, now_ms)
             if self.before_publishing is not None:
                 await self.before_publishing()
             self._current = found
         return self.current
+
+    async def _keep_prices(self, found: Directory, now_ms: int) -> None:
+        """Store every version before a call can be priced by it; without that, the old directory stays in use."""
+        prices = found.prices
+        if prices is not None:
+            state = (prices.versions.keys(), prices.in_force)
+            if state != self._kept:
+                await self._db.write(keep, prices, now_ms)
+                self._kept = state
 
     async def run(self) -> None:
         """Look at the revision each second until cancelled."""

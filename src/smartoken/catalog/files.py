@@ -78,6 +78,14 @@ def load_catalog(*, markup: Decimal = NO_MARKUP, fx: FxTable | None = None) -> C
 
 
 @cache
+def list_currencies() -> Mapping[str, str]:
+    """Return, by model, the currency of the list price that its sell price is worked out from."""
+    catalog, listed = _shipped()
+    prices = {model: list_price(catalog.offers[offer]) for model, offer in listed.items()}
+    return MappingProxyType({model: price.currency for model, price in prices.items() if price is not None})
+
+
+@cache
 def _shipped() -> tuple[Catalog, Mapping[str, str]]:
     return read_catalog(files("smartoken.catalog") / "data")
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -20,7 +21,7 @@ from smartoken.clock import SystemClock
 from smartoken.commands import findings
 from smartoken.commands.findings import Finding, Verdict
 from smartoken.commands.terminal import FAILED, Json, invocation, say, say_json
-from smartoken.operations.directory import Directory, Extras, load, with_rates
+from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import RegionError, providers_of
 from smartoken.operations.pepper import open_pepper
 from smartoken.operations.stored_models import stored_rates
@@ -122,7 +123,7 @@ def _database(settings: Settings, catalog: Catalog, extras: Extras) -> tuple[lis
         try:
             database.run_read(open_pepper, vault, b"")
             directory = database.run_read(load, catalog, vault, extras)
-            priced = with_rates(catalog, database.run_read(stored_rates))
+            priced = replace(catalog, fx=catalog.fx.with_rates(database.run_read(stored_rates)))
         finally:
             database.close_sync()
     except (SchemaError, SecretKeyError, VaultError) as problem:

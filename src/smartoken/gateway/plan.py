@@ -107,6 +107,7 @@ def plan_call(call: Call, directory: Directory, pick_key: KeyPicker, prepare: Pr
 
     """
     model, warnings, thinking = resolve(directory, call.request.model)
+    model = directory.sold(model, call.caller.account.price_list, call.now_ms)
     offers = _callable_offers(call, model)
     targets: list[Target] = []
     refused: InvalidRequestError | None = None

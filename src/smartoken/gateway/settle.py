@@ -149,7 +149,7 @@ class Settler:
             overrun_nano=bill.overrun,
             cost_nano=cost.nano if cost is not None else None,
             cost_currency=offer.cost.currency if offer is not None and offer.cost is not None else None,
-            fx_id=None,
+            fx_id=offer.fx_id if offer is not None else None,
             price_version=plan.model.price_version if plan is not None else "",
             price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in bill.sell.lines],
             ttft_ms=outcome.ttft_ms,

@@ -5,16 +5,24 @@ Joins the shipped catalog, what ``apply`` stored, and what the environment enabl
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection
 
-from smartoken.catalog.files import Catalog, load_catalog
-from smartoken.catalog.fx import FxRate
-from smartoken.catalog.offers import Alias, AliasKind, Model, Offer, Price
+from smartoken.catalog.files import Catalog, list_currencies, load_catalog
+from smartoken.catalog.fx import FxTable
+from smartoken.catalog.offers import Alias, AliasKind, Model
 from smartoken.catalog.providers import offer_at
+from smartoken.catalog.sell import NO_MARKUP
+from smartoken.clock import SystemClock
 from smartoken.identity.accounts import StoredKey, all_accounts, all_keys
 from smartoken.identity.facts import Account, Caller
+from smartoken.operations.price_stages import FOREVER_MS, Prices, catalog_terms, prices_of
+from smartoken.operations.price_store import stored_markup, stored_publications
+from smartoken.operations.price_versions import NONE
+from smartoken.operations.served import ServedModel, ServedOffer
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.operations.stored_models import (
     StoredModel,
@@ -27,30 +35,8 @@ from smartoken.providers.setup import ProviderSetup
 from smartoken.store import revisions
 from smartoken.store.vault import Vault
 
-
-@dataclass(frozen=True, slots=True)
-class ServedOffer:
-    """An offer with the provider as it is set up here; ``cost`` is what we pay, where it is known."""
-
-    offer: Offer
-    provider: ProviderSetup
-    cost: Price | None
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model with everything needed to sell it here."""
-
-    model: Model
-    price: Price | None  # in USD
-    price_version: str
-    offers: tuple[ServedOffer, ...]  # those with a provider set up, first tier first
-    missing: tuple[str, ...] = ()  # the settings, any of which would make it callable
-
-    @property
-    def ready(self) -> bool:
-        """Whether it can be called now."""
-        return self.price is not None and bool(self.offers)
+__all__ = ["Directory", "Extras", "KeyEntry", "ServedModel", "ServedOffer", "load", "with_terms"]
+Terms = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +62,28 @@ class Directory:
     revision: int
     keys: Mapping[bytes, KeyEntry]
     accounts: Mapping[str, Account]
-    models: Mapping[str, ServedModel]  # by lower-case id
+    models: Mapping[str, ServedModel]  # by lower-case id, at the standard price of the first stage
     aliases: Mapping[str, Alias]  # by lower-case name
     providers: Mapping[str, ProviderSetup]
     origins: frozenset[str] = field(default_factory=frozenset)
     show_providers: bool = True  # false: provider names leave headers, calls, errors and public pages
+    prices: Prices | None = field(default=None, repr=False)
+    changes_ms: int = FOREVER_MS  # when the next stage of prices begins
+
+    def sold(self, model: ServedModel, price_list: str | None, at_ms: int) -> ServedModel:
+        """Return a model at the price that an account with this price list pays at an instant."""
+        if (price_list is None and at_ms < self.changes_ms) or self.prices is None:
+            return model
+        stage = self.prices.stages[0]
+        for each in self.prices.stages[1:]:
+            if at_ms < each.from_ms:
+                break
+            stage = each
+        return stage.sold(model, price_list)
 
 
-def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras) -> Directory:
-    """Read the whole directory in one transaction.
+def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras, now_ms: int | None = None) -> Directory:
+    """Read the whole directory in one transaction, with the prices in force now and those that are to come.
 
     Raises:
         VaultError: a provider key does not open under this secret key.
@@ -95,25 +94,45 @@ def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras) -> Di
     keys = _entries(all_keys(conn), accounts)
     providers = {each.id: each for each in extras.providers}
     providers.update({each.id: each for each in stored_providers(conn, vault)})
-    sold = with_rates(catalog, stored_rates(conn))
-    models = {model.id: _from_catalog(model, sold, providers) for model in sold.models.values()}
-    models.update({each.model.id.lower(): each for each in extras.models})
-    models.update({each.id.lower(): _from_store(each, sold, providers) for each in stored_models(conn)})
+    now = SystemClock().now_ns() // 1_000_000 if now_ms is None else now_ms
+    rates, markup, stored = catalog.fx.with_rates(stored_rates(conn)), stored_markup(conn), stored_models(conn)
+
+    def shelf(table: FxTable) -> tuple[Mapping[str, ServedModel], Mapping[str, Terms]]:
+        sold = with_terms(table, markup)
+        terms: dict[str, Terms] = {}
+        found: dict[str, ServedModel] = {}
+        for model in sold.models.values():
+            if model.price is not None:
+                terms[model.id.lower()] = catalog_terms(model.price, list_currencies().get(model.id), table, markup)
+            found[model.id.lower()] = _from_catalog(model, sold, providers)
+        for each in extras.models:
+            terms[each.model.id.lower()] = {"origin": each.price_version}
+            found[each.model.id.lower()] = each
+        for own in stored:
+            if "price" in own.definition or own.id.lower() not in terms:
+                terms[own.id.lower()] = {"origin": "apply"}
+            found[own.id.lower()] = _from_store(own, sold, providers)
+        return found, terms
+
+    prices = prices_of(shelf, stored_publications(conn), rates, now)
+    models = prices.stages[0].models
     return Directory(
         revision=revision,
         keys=keys,
         accounts=accounts,
         models=models,
-        aliases=_aliases(sold, models),
+        aliases=_aliases(catalog, models),
         providers=providers,
         origins=frozenset(origin for each in keys.values() for origin in each.caller.key.allowed_origins),
         show_providers=bool(json_fact(conn, SITE_FACT).get("show_providers", True)),
+        prices=prices,
+        changes_ms=prices.changes_ms,
     )
 
 
-def with_rates(catalog: Catalog, rates: tuple[FxRate, ...]) -> Catalog:
-    """Return the catalog with an operator's exchange rates; sell prices that come from another currency follow."""
-    return load_catalog(fx=catalog.fx.with_rates(rates)) if rates else catalog
+def with_terms(table: FxTable, markup: Decimal = NO_MARKUP) -> Catalog:
+    """Return the shipped catalog at these exchange rates, with the operator's markup on its prices."""
+    return load_catalog(fx=table, markup=markup)
 
 
 def _entries(keys: Sequence[StoredKey], accounts: Mapping[str, Account]) -> dict[bytes, KeyEntry]:
@@ -136,19 +155,15 @@ def _from_catalog(model: Model, catalog: Catalog, providers: Mapping[str, Provid
         region = record.region(setup.region) if setup.region else record.region(record.default_region)
         at_host = offer_at(offer, region) if region is not None else offer
         served.append(ServedOffer(at_host, setup, at_host.price))
-    version = f"catalog:{model.price.source_date}" if model.price is not None else "none"
-    return ServedModel(model, model.price, version, tuple(served), tuple(missing))
+    return ServedModel(model, model.price, NONE, tuple(served), tuple(missing))
 
 
 def _from_store(stored: StoredModel, catalog: Catalog, providers: Mapping[str, ProviderSetup]) -> ServedModel:
     """Join a stored model with its own offers, or with the catalog's where it has none."""
     base = catalog.models.get(stored.id.lower())
     model = model_of(stored, base)
-    from_catalog = _from_catalog(model, catalog, providers) if base is not None else None
-    inherited = from_catalog.price_version if from_catalog is not None and "price" not in stored.definition else "apply"
-    version = stored.price_version or inherited
-    if from_catalog is not None and not stored.offers:
-        return replace(from_catalog, price_version=version)
+    if base is not None and not stored.offers:
+        return _from_catalog(model, catalog, providers)
     served = tuple(
         ServedOffer(offer, providers[offer.provider], offer.price)
         for offer in stored.offers
@@ -157,7 +172,7 @@ def _from_store(stored: StoredModel, catalog: Catalog, providers: Mapping[str, P
     absent = [each.provider for each in stored.offers if each.provider not in providers]
     records = [catalog.providers[name] for name in absent if name in catalog.providers]
     missing = tuple(dict.fromkeys(name for record in records for name in record.env[:1]))
-    return ServedModel(model, model.price, version, served, missing)
+    return ServedModel(model, model.price, NONE, served, missing)
 
 
 def _aliases(catalog: Catalog, models: Mapping[str, ServedModel]) -> dict[str, Alias]:

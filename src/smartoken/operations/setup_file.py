@@ -6,6 +6,7 @@ provider exists, whether a key's text is taken) is checked by ``setup``, which r
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from smartoken.catalog.model_file import CANCEL_POLICIES, MODALITIES
@@ -26,6 +27,8 @@ Variables = Mapping[str, str]
 _PROVIDER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MARKUP = re.compile(r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?")
+_MOST_MARKUP = 100
 _RESERVED = ("sandbox", "upstream")
 _TIMEOUTS = {"connect_s": 5, "first_byte_s": 60, "idle_s": 60, "total_s": 600}
 _ABILITIES = ("tools", "json_mode", "json_schema", "vision", "prefix")
@@ -102,7 +105,17 @@ def _read_site(table: Table) -> Item:
     for name in ("logo", "terms", "privacy"):
         if name in shown and not shown[name].startswith(("https://", "http://", "/")):
             raise table.error(f"`{name}` must be a URL or a path that starts with /", name)
+    if "markup" in table:
+        shown["markup"] = _markup(table)
     return Item(Kind.SITE, "", {**shown, "show_providers": shows}, where=table)
+
+
+def _markup(table: Table) -> str:
+    """Read what the catalog's sell prices are multiplied by: above zero, at most 100."""
+    text = table.text("markup")
+    if not _MARKUP.fullmatch(text) or not 0 < Decimal(text) <= _MOST_MARKUP:
+        raise table.error('`markup` must be a decimal string above 0 and at most 100, such as "1.10"', "markup")
+    return text
 
 
 def _read_rates(table: Table) -> list[Item]:

@@ -32,7 +32,7 @@ class Watch:
     def current(self) -> Directory:
         """The directory now."""
         office = self._office
-        return office.db.run_read(load, office.catalog, office.vault, Extras())
+        return office.db.run_read(load, office.catalog, office.vault, Extras(), office.clock.now_ms())
 
     async def refresh(self) -> Directory:
         """The directory now."""
