@@ -138,11 +138,39 @@ def bound(tariffs: Sequence[Tariff], reach: Reach, output: int | None, fees_nano
 def _dearest(tiers: Sequence[Tier], reach: Reach, output: int) -> int:
     pico = 0
     for place, tier in enumerate(tiers):
-        before = tiers[:place]
-        for prompt, answers in _corners(tier, before, reach, output):
-            if not before or not any(each.fits(prompt, answers) for each in before):
-                pico = max(pico, prompt * tier.rates.dearest_input + answers * tier.rates.output)
+        pico = max(pico, _dearest_in(tier, tiers[:place], reach, output))
     return pico
+
+
+def _dearest_in(tier: Tier, before: Sequence[Tier], reach: Reach, output: int) -> int:
+    """Return the dearest point of one band, 0 where the call cannot get there."""
+    pico = 0
+    for prompt, answers in _corners(tier, before, reach, output):
+        if not before or not any(each.fits(prompt, answers) for each in before):
+            pico = max(pico, prompt * tier.rates.dearest_input + answers * tier.rates.output)
+    return pico
+
+
+class BandBound(NamedTuple):
+    """The most that a call can cost within one band of a price; ``thinking`` None where it makes no difference."""
+
+    tier: Tier
+    thinking: bool | None
+    nano: int
+
+
+def bound_by_band(tariff: Tariff, reach: Reach, output: int) -> list[BandBound]:
+    """Return the most that the call can cost in each band that it can reach, answers of ``output`` tokens a choice."""
+    kinds: list[tuple[bool | None, Sequence[Tier]]] = [(None, tariff.plain)]
+    if tariff.thinking is not tariff.plain:
+        kinds = [(False, tariff.plain), (True, tariff.thinking)]
+    found = []
+    for thinking, tiers in kinds:
+        for place, tier in enumerate(tiers):
+            pico = _dearest_in(tier, tiers[:place], reach, output * reach.choices)
+            if pico or len(tiers) == 1:
+                found.append(BandBound(tier, thinking, -(-pico // PICO_PER_NANO)))
+    return found
 
 
 def _corners(tier: Tier, before: Sequence[Tier], reach: Reach, output: int) -> Iterator[tuple[int, int]]:

@@ -50,7 +50,7 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
             raise ShuttingDownError(f"This process takes no new calls: {why}.", retry_after_s=2.0)
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
-        call = _call(gateway, request, caller, call_id, asked)
+        call = call_of(gateway, request, caller, call_id, asked)
         plan = plan_call(call, gateway.directory.current, gateway.upstreams.pick_key, gateway.upstreams.prepared)
         if plan.warnings:
             reply.headers.append((b"x-smartoken-warning", printable("; ".join(plan.warnings))))
@@ -104,7 +104,8 @@ async def hold(gateway: Gateway, call: Call, plan: Plan, reply: Reply) -> Held:
     return held
 
 
-def _call(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
+def call_of(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
+    """Put together what is known of the call before anything is decided."""
     now = gateway.clock.now()
     return Call(
         id=call_id,

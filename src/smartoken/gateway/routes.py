@@ -18,6 +18,7 @@ from smartoken.errors import (
     SmartokenError,
 )
 from smartoken.gateway.cors import preflight_headers
+from smartoken.gateway.estimate import estimate
 from smartoken.gateway.metrics import exposition
 from smartoken.gateway.pipeline import chat, identify, refuse
 from smartoken.gateway.reads import key_budget, list_models, one_call, one_model, shown_key
@@ -63,6 +64,11 @@ async def _call(gateway: Gateway, request: Request, reply: Reply) -> None:
     await _json(reply, await one_call(gateway, caller, request.path[len("/v1/calls/") :]))
 
 
+async def _estimate(gateway: Gateway, request: Request, reply: Reply) -> None:
+    caller = await identify(gateway, request, reply)
+    await _json(reply, await estimate(gateway, request, caller))
+
+
 async def _healthz(_gateway: Gateway, _request: Request, reply: Reply) -> None:
     await _json(reply, {"status": "ok"})
 
@@ -86,15 +92,16 @@ async def _metrics(gateway: Gateway, request: Request, reply: Reply) -> None:
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat},
-    "/v1/models": {"GET": _models},
-    "/v1/key": {"GET": _key},
+    "/v1/models": {"GET": _models, "HEAD": _models},
+    "/v1/estimate": {"POST": _estimate},
+    "/v1/key": {"GET": _key, "HEAD": _key},
     "/healthz": {"GET": _healthz, "HEAD": _healthz},
     "/readyz": {"GET": _readyz, "HEAD": _readyz},
-    "/metrics": {"GET": _metrics},
+    "/metrics": {"GET": _metrics, "HEAD": _metrics},
 }
 PREFIXES: dict[str, dict[str, Handler]] = {
-    "/v1/models/": {"GET": _model},
-    "/v1/calls/": {"GET": _call},
+    "/v1/models/": {"GET": _model, "HEAD": _model},
+    "/v1/calls/": {"GET": _call, "HEAD": _call},
 }
 
 

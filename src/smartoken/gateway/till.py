@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from smartoken.billing.admission import Short
 from smartoken.billing.bound import HoldPlan, Reach, TooDear, UnboundedError, first_hold, next_hold
@@ -21,13 +21,14 @@ from smartoken.billing.prices import Tariff
 from smartoken.billing.refusals import refused
 from smartoken.billing.wallet import Ask, Grown
 from smartoken.clock import Clock
-from smartoken.errors import InvalidRequestError, LedgerUnavailableError
+from smartoken.errors import InvalidRequestError, LedgerUnavailableError, LimitError
 from smartoken.gateway.call import Call, Plan
 from smartoken.gateway.lengths import length_of, reach_of
 from smartoken.operations.money_view import MoneyView
 
 WAIT_S = 1.0
 FOREVER_MS = 1 << 62
+_UNBOUNDED = "This model's context is unknown here, so a call needs `max_tokens`."
 
 
 class Bank(Protocol):
@@ -69,6 +70,14 @@ class Lacking:
 
     short: Short
     need: int
+
+
+class Quote(NamedTuple):
+    """What a call would hold, of how much that is available, and how it would be refused now."""
+
+    plan: HoldPlan | TooDear
+    available_nano: int
+    refusal: LimitError | None
 
 
 class Till:
@@ -141,10 +150,31 @@ class Till:
             if isinstance(found, Lacking):
                 found = await self._in_line(call, place, (tariffs, reach, length))
         except UnboundedError:
-            raise InvalidRequestError(
-                "This model's context is unknown here, so a call needs `max_tokens`.", param="max_tokens"
-            ) from None
+            raise InvalidRequestError(_UNBOUNDED, param="max_tokens") from None
         return found
+
+    async def quote(self, call: Call, plan: Plan, tariff: Tariff) -> Quote:
+        """Return what the call would hold now, by the same decision as ``hold``; nothing is held.
+
+        Raises:
+            InvalidRequestError: nothing bounds the call.
+            LedgerUnavailableError: what is available cannot be read.
+
+        """
+        place = self._place(call, plan.model.model.id)
+        try:
+            reach, length = reach_of(call, plan), length_of(call, plan)
+        except UnboundedError:
+            raise InvalidRequestError(_UNBOUNDED, param="max_tokens") from None
+        if not place.primed:
+            await self._extend(call, place, [Ask(each.row, 1) for each in self._all(place)])
+            place.primed = True
+        available = self.book.available(place.window_leases, place.fund_leases)
+        found = first_hold((tariff,), reach, length, available)
+        need = found.need_nano if isinstance(found, TooDear) else found.nano
+        verdict = self.book.verdict(need, place.window_leases, place.fund_leases)
+        refusal = refused(verdict, need, place.windows) if verdict is not None else None
+        return Quote(found, available, refusal)
 
     @staticmethod
     def _all(place: Place) -> tuple[Lease, ...]:
