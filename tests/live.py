@@ -79,7 +79,8 @@ class Live:
         until = time.monotonic() + wait_s
         while self.worker.gateway.metrics.in_flight and time.monotonic() < until:
             time.sleep(0.01)
-        self.run(self.worker.gateway.settler.flush())
+        while self.worker.gateway.settler.waiting and time.monotonic() < until:
+            self.run(self.worker.gateway.settler.flush())  # the first may only end one that was under way
 
         def read(conn):
             rows = conn.exec_driver_sql("SELECT * FROM calls ORDER BY id").mappings().all()

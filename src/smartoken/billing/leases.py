@@ -1,14 +1,18 @@
 """Leases in memory: what this worker owns of each row, and what its calls hold of that. Does no I/O.
 
 A lease goes to the store as an absolute amount, so a repeated flush is harmless; hence a worker runs one transaction
-over leases at a time. When something is short, it looks at the rows in the store and in the same transaction flushes,
-has the leases extended that ``asks`` names, and tries again, once. Amounts are nano-USD.
+over leases at a time. What was charged leaves a lease in the store only in the transaction that adds it to the row's
+``used``, with the record of its call: in between, the store would see money as free that is spent. When something is
+short, a worker has the leases extended that ``asks`` names, in one transaction with what it gave back of them, and
+tries again. Amounts are nano-USD.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from smartoken.billing.admission import Carved, RowFacts, Settled, Short, Verdict, carve, verdict
+
+_SECOND_MS = 1_000
 
 
 class HoldClosedError(RuntimeError):
@@ -31,9 +35,12 @@ class Lease:
         "in_calls",
         "limit",
         "others",
+        "pace",
         "row",
+        "since_ms",
         "spent",
         "stored",
+        "taken",
         "touched_ms",
         "used",
     )
@@ -51,6 +58,24 @@ class Lease:
         self.used = 0  # as the store has it; ours that waits for a flush is in ``spent``
         self.others = 0  # leases of other workers
         self.touched_ms = 0
+        self.pace = 0  # what calls took of it in the last whole second
+        self.taken = 0  # and since ``since_ms``
+        self.since_ms = 0
+
+    @property
+    def per_second(self) -> int:
+        """What calls take of it a second, as far as it is known."""
+        return max(self.pace, self.taken)
+
+    def take(self, amount: int, now_ms: int) -> None:
+        """Hold an amount of it for a call."""
+        self.in_calls += amount
+        self.touched_ms = now_ms
+        passed = now_ms - self.since_ms
+        if passed >= _SECOND_MS:
+            self.pace = self.taken if passed < 2 * _SECOND_MS else 0
+            self.taken, self.since_ms = 0, now_ms
+        self.taken += amount
 
     @property
     def free(self) -> int:
@@ -111,7 +136,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class LeaseState:
-    """A lease as a flush writes it: ``amount`` and ``in_calls`` are absolute, ``spent`` is to be added to used."""
+    """A lease as a flush writes it: ``amount`` and ``in_calls`` are absolute, ``spent`` the flush adds to used."""
 
     row: str
     amount: int
@@ -157,9 +182,10 @@ class LeaseBook:
             lease.shed()
             self._dirty.add(lease.row)
 
-    def granted(self, facts: RowFacts, amount: int) -> None:
+    def granted(self, facts: RowFacts, amount: int, now_ms: int = 0) -> None:
         """Add to a lease what the store granted; ``facts`` are the row's figures after the grant."""
         lease = self.lease(facts.row)
+        lease.touched_ms = max(lease.touched_ms, now_ms)
         lease.amount += amount
         lease.stored += amount
         self.observe(facts)
@@ -197,13 +223,11 @@ class LeaseBook:
             return Short((), lack)
         dirty = self._dirty
         for lease in windows:
-            lease.in_calls += bound
-            lease.touched_ms = now_ms
+            lease.take(bound, now_ms)
             dirty.add(lease.row)
         for place, amount in found.shares:
             lease = funds[place]
-            lease.in_calls += amount
-            lease.touched_ms = now_ms
+            lease.take(amount, now_ms)
             dirty.add(lease.row)
         return found
 
@@ -292,12 +316,18 @@ class LeaseBook:
         """Judge a bound by the figures last seen; None when it would fit by them and another try may succeed."""
         return verdict(bound, [each.facts() for each in windows], [each.facts() for each in funds])
 
-    def flush(self) -> tuple[LeaseState, ...]:
-        """Return every lease that changed, in the order of row ids; call ``flushed`` once they are stored."""
-        rows = sorted(self._dirty)
-        return tuple(
-            LeaseState(lease.row, lease.amount, lease.in_calls, lease.spent) for lease in map(self.lease, rows)
-        )
+    def flush(self, paid: Mapping[str, int] | None = None, rows: Iterable[str] | None = None) -> tuple[LeaseState, ...]:
+        """Return every lease that changed, in the order of row ids; call ``flushed`` once they are stored.
+
+        ``paid`` is what the records that are stored with them add to each row's used: the rest of what was charged
+        stays in the lease until its record is stored too. Left out, all of it goes. ``rows``: no others.
+        """
+        states = []
+        for row in sorted(self._dirty if rows is None else self._dirty.intersection(rows)):
+            lease = self.lease(row)
+            now = lease.spent if paid is None else min(lease.spent, paid.get(row, 0))
+            states.append(LeaseState(row, lease.amount + lease.spent - now, lease.in_calls, now))
+        return tuple(states)
 
     def flushed(self, states: Sequence[LeaseState]) -> None:
         """Note that a flush was committed; what changed since stays for the next one."""
@@ -317,6 +347,11 @@ class LeaseBook:
             lease.amount -= amount
             self._dirty.add(row)
         return amount
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call under way is bound to a lease, or a charge waits for its record to be stored."""
+        return any(each.calls or each.spent for each in self._leases.values())
 
     def idle(self, now_ms: int, after_ms: int = 5_000) -> tuple[str, ...]:
         """Return the rows of which something is free and that no call touched for a while."""

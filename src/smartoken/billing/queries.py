@@ -125,18 +125,29 @@ def begin_epoch(conn: sa.Connection, epoch: str, now_ms: int) -> None:
     conn.execute(epochs.insert().values(id=epoch, started_ms=now_ms, seen_ms=now_ms))
 
 
-def end_epoch(conn: sa.Connection, epoch: str) -> None:
-    """Remove an epoch and give its leases back to their rows."""
+def end_epoch(conn: sa.Connection, epoch: str, seen_ms: int | None = None) -> bool:
+    """Remove an epoch and give its leases back to their rows; false when it was seen since ``seen_ms``, or is gone."""
+    gone = epochs.delete().where(epochs.c.id == epoch)
+    if seen_ms is not None:
+        gone = gone.where(epochs.c.seen_ms == seen_ms)
+    if conn.execute(gone).rowcount != 1:
+        return False
     owned = leases_of(conn, epoch)
     lock_rows(conn, owned)
     shift_rows(conn, {row: {"held_nano": -amount} for row, (amount, _) in owned.items()})
     conn.execute(leases.delete().where(leases.c.epoch == epoch))
-    conn.execute(epochs.delete().where(epochs.c.id == epoch))
+    return True
 
 
-def silent_epochs(conn: sa.Connection, before_ms: int) -> list[str]:
-    """Return the epochs that were last seen before an instant."""
-    return list(conn.execute(sa.select(epochs.c.id).where(epochs.c.seen_ms < before_ms)).scalars())
+def lock_epoch(conn: sa.Connection, epoch: str) -> bool:
+    """Keep an epoch from being ended until this transaction ends; false when it was ended already."""
+    found = conn.execute(sa.select(epochs.c.id).where(epochs.c.id == epoch).with_for_update())
+    return found.first() is not None
+
+
+def epochs_seen(conn: sa.Connection) -> dict[str, int]:
+    """Return when each epoch was seen last, by the clock of its own worker."""
+    return {epoch: int(seen) for epoch, seen in conn.execute(sa.select(epochs.c.id, epochs.c.seen_ms))}
 
 
 def live_epochs(conn: sa.Connection) -> int:

@@ -100,8 +100,8 @@ def post(conn: sa.Connection, transfer: Transfer, account_id: str) -> bool:
     queries.lock_ledger(conn)
     known = queries.one_transfer(conn, transfer.id)
     if known is not None:
-        if read_transfer(known).postings != transfer.postings:
-            raise ConflictError(f"{transfer.id} was posted before, with other amounts")
+        if known["account_id"] != account_id or not read_transfer(known).repeats(transfer):
+            raise ConflictError(f"{transfer.id} was posted before, as another transfer")
         return False
     stamp = transfer.stamp
     row = {

@@ -1,7 +1,8 @@
 """A worker's dealings with the store about money: its epoch, its journal's folder, flushes, and the replay of the dead.
 
 One transaction over leases at a time: growing a lease and flushing all of them take turns. A worker that has not
-flushed for 20 seconds, or that was declared dead by another, admits nothing new; what it holds settles all the same.
+flushed for 20 seconds admits nothing new; what it holds settles all the same. One that was declared dead by another
+admits nothing until its calls under way are settled, late, and then begins again without a lease.
 """
 
 import asyncio
@@ -20,14 +21,14 @@ from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.till import Till
 from smartoken.ids import new_id
 from smartoken.operations import bank
-from smartoken.operations.money_view import load_money, money_revision
-from smartoken.operations.settlement import Batch, settle
+from smartoken.operations.money_view import epochs_seen, load_money, money_revision
+from smartoken.operations.settlement import Batch, paid_rows, settle
 from smartoken.store.database import Database
 from smartoken.store.oscalls import datasync, preallocate, try_lock
 from smartoken.usage.records import CallRecord
 
 _log = logging.getLogger(__name__)
-SILENT_S = 20.0
+CLOSED_AFTER_S = 20.0
 BEAT_S = 5.0
 FOLDER = "journal"
 _LOCK = "lock"
@@ -84,6 +85,7 @@ class Cashier:
         self._turn = asyncio.Lock()
         self._last_ok = clock.monotonic()
         self._dead = False
+        self._heard: dict[str, tuple[int, float]] = {}  # epoch -> when it was last seen, and since when we know
         self.home = Home(root, new_id("ep", clock.now_ns(), os.urandom(10)))
         self.journal = Journal(self.home.path, preallocate=preallocate, datasync=datasync)
         self.logbook = Logbook(self.journal)
@@ -104,7 +106,7 @@ class Cashier:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(fd)
         await self._db.write(bank.begin, self.home.epoch, self._now_ms())
-        self.till = Till(self, await self._db.read(load_money), self._clock)
+        self.till = Till(self, await self._db.read(load_money), self._clock, self._workers)
         self.till.closed = self._closed
         return self.till
 
@@ -113,8 +115,8 @@ class Cashier:
 
     def _closed(self) -> str | None:
         if self._dead:
-            return "this worker was silent for too long and must be restarted"
-        if self._clock.monotonic() - self._last_ok > SILENT_S:
+            return "this worker was silent for too long and begins again once its calls are settled"
+        if self._clock.monotonic() - self._last_ok > CLOSED_AFTER_S:
             return "the ledger has not answered for 20 seconds"
         if self.logbook.full:
             return "the journal has no room; is the disk full"
@@ -122,27 +124,39 @@ class Cashier:
 
     async def grow(self, account_id: str, asks: Sequence[Ask], windows: Sequence[BudgetWindow]) -> Sequence[Grown]:
         """Lease more for an account; raises what the store raises."""
+        till = self._open_till()
         async with self._turn:
-            need = bank.Need(self.home.epoch, account_id, asks, windows, self._workers)
-            return await self._db.write(bank.grow, need)
+            rows = [each.row for each in asks]
+            states = till.book.flush({}, rows)
+            leases = [(each.row, each.amount, each.in_calls) for each in states]
+            need = bank.Need(self.home.epoch, account_id, asks, windows, self._workers, leases)
+            try:
+                grown = await self._db.write(bank.grow, need)
+            except bank.EpochGoneError:
+                self._dead = True
+                raise
+            till.book.flushed(states)
+            return grown
+
+    def _open_till(self) -> Till:
+        assert self.till is not None  # noqa: S101 - opened before anything asks
+        return self.till
 
     async def store(self, records: Sequence[CallRecord]) -> None:
         """Flush records and leases in one transaction; raises what the store raises, and nothing is lost then."""
-        assert self.till is not None  # noqa: S101 - opened before anything is stored
         async with self._turn:
-            book = self.till.book
-            states = book.flush()
+            book = self._open_till().book
+            states = book.flush(paid_rows(records))
             leases = [(each.row, each.amount, each.in_calls) for each in states]
             done = await self._db.write(settle, Batch(records, self.home.epoch, leases, self._now_ms()))
             book.flushed(states)
             self.logbook.stored([each.id for each in records])
             self._last_ok = self._clock.monotonic()
-            self._dead = not done.alive
+            self._dead = self._dead or not done.alive
 
     async def renew(self) -> None:
         """Take over changes of money's facts: budgets, funds, and figures of rows that this worker has leases of."""
-        till = self.till
-        assert till is not None  # noqa: S101 - opened before anything looks
+        till = self._open_till()
         if await self._db.read(money_revision) != till.view.revision:
             async with self._turn:
                 rows = till.book.rows()
@@ -154,13 +168,41 @@ class Cashier:
     async def look(self) -> None:
         """Take over what changed, give idle leases back to others, and show that this worker lives."""
         await self.renew()
-        till = self.till
-        assert till is not None  # noqa: S101 - opened before anything looks
-        if self._workers > 1:
-            for row in till.book.idle(self._now_ms()):
-                till.book.give_back(row)
+        till = self._open_till()
+        if self._dead and not till.book.busy:
+            await self._begin_again(till)
+        till.tidy(self._now_ms())
         if till.book.flush() or self._clock.monotonic() - self._last_ok > BEAT_S:
             await self.store(())
+
+    async def _begin_again(self, till: Till) -> None:
+        """Take up an epoch anew, with no lease: all calls that were held from the old leases are over."""
+        async with self._turn:
+            await self._db.write(bank.begin, self.home.epoch, self._now_ms())
+            till.restart()
+            self._dead = False
+        _log.warning("this worker was silent for a minute and its leases went to others; it begins again")
+
+    async def clear_silent(self) -> list[str]:
+        """End the epochs that were silent for a minute in which this worker could hear them; returns which.
+
+        A worker's silence is measured here by the clock of who listens, from the first time that the same sign of
+        life was read, and begins anew when the store did not answer in between.
+        """
+        try:
+            seen = await self._db.read(epochs_seen)
+            now = self._clock.monotonic()
+            before = self._heard
+            self._heard = {
+                epoch: before[epoch] if epoch in before and before[epoch][0] == at else (at, now)
+                for epoch, at in seen.items()
+                if epoch != self.home.epoch
+            }
+            silent = {epoch: at for epoch, (at, since) in self._heard.items() if now - since >= bank.SILENT_S}
+            return await self._db.write(bank.clear_silent, silent) if silent else []
+        except Exception:
+            self._heard = {}
+            raise
 
     async def run(self, every_s: float = 1.0) -> None:
         """Look again and again until cancelled."""
@@ -168,9 +210,10 @@ class Cashier:
             await asyncio.sleep(every_s)
             try:
                 await self.look()
-                if self._workers > 1:
-                    await self._db.write(bank.clear_silent, self._now_ms(), self.home.epoch)
+                for epoch in await self.clear_silent():
+                    _log.warning("worker %s was silent for a minute; its leases went back", epoch)
             except Exception:  # noqa: BLE001 - the loop of a worker task: admission closes by itself if this goes on
+                self._heard = {}
                 _log.exception("the ledger did not answer; nothing new is admitted once this lasts 20 seconds")
 
     async def close(self, *, settled: bool) -> None:

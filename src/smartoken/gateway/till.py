@@ -1,17 +1,18 @@
 """Money in the memory of a worker: holds taken from leases before a call, grown while it streams, settled after it.
 
 Admission asks no database as long as the leases in hand cover the call; what is short is leased in one transaction,
-one at a time for each account, the others waiting in line for at most a second. Money fails closed: without a journal,
+one at a time for each account, the others waiting in line for at most a second. Whoever waited while the rows were
+read is judged by what was read: a crowd at a spent budget costs one transaction. Money fails closed: without a journal,
 without a store that answers, or for a worker that was declared dead, nothing new starts.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from smartoken.billing.admission import Short
+from smartoken.billing.admission import Refusal, Short, Verdict
 from smartoken.billing.bound import HoldPlan, Reach, TooDear, UnboundedError, first_hold, next_hold
 from smartoken.billing.bound import Wish as Length
 from smartoken.billing.budgets import BudgetWindow, windows_of
@@ -27,7 +28,13 @@ from smartoken.gateway.lengths import length_of, reach_of
 from smartoken.operations.money_view import MoneyView
 
 WAIT_S = 1.0
+LEDGER_S = 4.0  # how long a call waits for the store; what it asked for is booked whenever the answer comes
+_AGAIN_S = 0.02
 FOREVER_MS = 1 << 62
+IDLE_MS = 5_000
+SCARCE_IDLE_MS = 1_000
+ALONE_IDLE_MS = 3_600_000
+Terms = tuple[tuple[Tariff, ...], Reach, Length]
 _UNBOUNDED = "This model's context is unknown here, so a call needs `max_tokens`."
 
 
@@ -46,7 +53,11 @@ class Place:
     window_leases: tuple[Lease, ...]
     fund_leases: tuple[Lease, ...]
     until_ms: int
-    primed: bool = False  # the leases' figures were read once
+
+    @property
+    def all(self) -> tuple[Lease, ...]:
+        """Every row's lease."""
+        return (*self.window_leases, *self.fund_leases)
 
 
 @dataclass(slots=True)
@@ -61,7 +72,6 @@ class Held:
     place: Place
     account_id: str
     exhausted: bool = False  # an extension was refused: the answer ends where the hold does
-    growing: asyncio.Task[bool] | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +93,14 @@ class Quote(NamedTuple):
 class Till:
     """The leases and holds of one worker."""
 
-    __slots__ = ("_bank", "_clock", "_locks", "_places", "book", "closed", "view")
+    __slots__ = ("_asking", "_bank", "_clock", "_locks", "_places", "_seen", "_workers", "book", "closed", "view")
 
-    def __init__(self, bank: Bank, view: MoneyView, clock: Clock) -> None:
+    def __init__(self, bank: Bank, view: MoneyView, clock: Clock, workers: int = 1) -> None:
         self._bank = bank
         self._clock = clock
+        self._workers = workers
+        self._seen: dict[str, float] = {}  # row -> since when its figures are known
+        self._asking: set[asyncio.Task[None]] = set()
         self._places: dict[tuple[str, str], Place] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self.book = LeaseBook()
@@ -98,6 +111,42 @@ class Till:
         """Take over new facts of money; calls under way keep what they hold."""
         self.view = view
         self._places.clear()
+
+    def tidy(self, now_ms: int) -> None:
+        """Give back what lies idle, and drop leases that are empty.
+
+        With other workers, a lease goes back after five seconds, after one when they have nothing else left to take.
+        Alone, one that nothing can be paid from any more goes back, so that what it held can be moved, and any after
+        an hour.
+        """
+        book = self.book
+        idle = set(book.idle(now_ms, IDLE_MS if self._workers > 1 else ALONE_IDLE_MS))
+        if self._workers > 1:
+            idle.update(row for row in book.idle(now_ms, SCARCE_IDLE_MS) if not book.lease(row).unleased)
+        else:
+            idle.update(self._unusable(now_ms).intersection(book.idle(now_ms, IDLE_MS)))
+        for row in idle:
+            book.give_back(row)
+        if book.forget():
+            self._places.clear()  # they keep leases, which may just have gone
+            self._seen = {row: since for row, since in self._seen.items() if row in set(book.rows())}
+
+    def _unusable(self, now_ms: int) -> set[str]:
+        """Return the rows of this worker that no new call takes from: closed or expired grants, windows that ended."""
+        funds = {
+            each.id
+            for found in self.view.funds.values()
+            for each in found
+            if each.expires_ms is None or each.expires_ms > now_ms
+        }
+        windows = {each.row for place in self._places.values() if now_ms < place.until_ms for each in place.windows}
+        return set(self.book.rows()) - funds - windows
+
+    def restart(self) -> None:
+        """Begin with no lease at all; for a worker whose leases went to others, once its calls are settled."""
+        self.book = LeaseBook()
+        self._places.clear()
+        self._seen.clear()
 
     def _place(self, call: Call, model: str) -> Place:
         key = call.caller.key
@@ -139,16 +188,14 @@ class Till:
         why = self.closed()
         if why is not None:
             raise LedgerUnavailableError(f"Money cannot be held right now: {why}.", retry_after_s=5.0)
-        place = self._place(call, plan.model.model.id)
+        model = plan.model.model.id
+        place = self._place(call, model)
         tariffs = (tariff,)
         try:
-            reach, length = reach_of(call, plan), length_of(call, plan)
-            if not place.primed:
-                await self._extend(call, place, [Ask(each.row, 1) for each in self._all(place)])
-                place.primed = True
-            found = self._try(call, place, (tariffs, reach, length))
+            terms = (tariffs, reach_of(call, plan), length_of(call, plan))
+            found = self._try(call, place, terms)
             if isinstance(found, Lacking):
-                found = await self._in_line(call, place, (tariffs, reach, length))
+                found = await self._in_line(call, model, terms)
         except UnboundedError:
             raise InvalidRequestError(_UNBOUNDED, param="max_tokens") from None
         return found
@@ -166,9 +213,8 @@ class Till:
             reach, length = reach_of(call, plan), length_of(call, plan)
         except UnboundedError:
             raise InvalidRequestError(_UNBOUNDED, param="max_tokens") from None
-        if not place.primed:
-            await self._extend(call, place, [Ask(each.row, 1) for each in self._all(place)])
-            place.primed = True
+        if not all(each.row in self._seen for each in place.all):
+            await self._extend(call, place, self._asks(place, Short((), 0)))
         available = self.book.available(place.window_leases, place.fund_leases)
         found = first_hold((tariff,), reach, length, available)
         need = found.need_nano if isinstance(found, TooDear) else found.nano
@@ -176,11 +222,7 @@ class Till:
         refusal = refused(verdict, need, place.windows) if verdict is not None else None
         return Quote(found, available, refusal)
 
-    @staticmethod
-    def _all(place: Place) -> tuple[Lease, ...]:
-        return (*place.window_leases, *place.fund_leases)
-
-    def _try(self, call: Call, place: Place, terms: tuple[tuple[Tariff, ...], Reach, Length]) -> Held | Lacking:
+    def _try(self, call: Call, place: Place, terms: Terms, *, in_order: bool = True) -> Held | Lacking:
         """Take the hold from the leases in hand, or say what they lack."""
         tariffs, reach, length = terms
         book, windows, funds = self.book, place.window_leases, place.fund_leases
@@ -189,67 +231,115 @@ class Till:
         if isinstance(plan, TooDear):
             short = Short(tuple((each.row, need - each.free) for each in windows if each.free < need), need)
             return Lacking(short, need)
-        taken = book.admit(plan.nano, windows, funds, self._clock.now_ns() // 1_000_000)
+        now_ms = self._clock.now_ns() // 1_000_000
+        taken = book.admit(plan.nano, windows, funds, now_ms, in_order=in_order)
         if isinstance(taken, Short):
             return Lacking(taken, need)
         return Held(taken, plan, tariffs, reach, plan.tokens, place, call.caller.account.id)
 
-    async def _in_line(self, call: Call, place: Place, terms: tuple[tuple[Tariff, ...], Reach, Length]) -> Held:
+    async def _in_line(self, call: Call, model: str, terms: Terms) -> Held:
         """Extend the leases, one call of an account at a time, until the call fits or is refused.
 
         Raises:
-            LimitError: it does not fit what the rows have, as they were just read.
-            LedgerUnavailableError: others were faster for a whole second.
+            LimitError: it does not fit what the rows have, or others were faster for a whole second.
+            LedgerUnavailableError: the store does not answer.
 
         """
-        account = call.caller.account.id
-        lock = self._locks.setdefault(account, asyncio.Lock())
-        until = self._clock.monotonic() + WAIT_S
-        async with lock:
+        came = self._clock.monotonic()
+        async with self._locks.setdefault(call.caller.account.id, asyncio.Lock()):
             while True:
+                place = self._place(call, model)  # anew after each wait: its rows may be others by now
                 found = self._try(call, place, terms)
                 if isinstance(found, Held):
                     return found
-                asks = self.book.asks(found.short, place.fund_leases)
-                await self._extend(call, place, [Ask(row, need) for row, need in asks] or self._ask_all(place))
-                found = self._try(call, place, terms)
-                if isinstance(found, Held):
-                    return found
-                verdict = self.book.verdict(found.need, place.window_leases, place.fund_leases)
+                asks = self._asks(place, found.short)
+                verdict = None
+                if all(self._seen.get(each.row, -1.0) >= came for each in asks):
+                    verdict = self.book.verdict(found.need, place.window_leases, place.fund_leases)
+                if verdict is None:
+                    await self._extend(call, place, asks)
+                    if place is not self._place(call, model):
+                        continue
+                    found = self._try(call, place, terms, in_order=False)
+                    if isinstance(found, Held):
+                        return found
+                    verdict = self.book.verdict(found.need, place.window_leases, place.fund_leases)
+                if verdict is None and self._clock.monotonic() - came >= WAIT_S:
+                    verdict = self._outrun(place, found)
                 if verdict is not None:
+                    self._hand_back(place, found.short, verdict)
                     raise refused(verdict, found.need, place.windows)
-                if self._clock.monotonic() >= until:
-                    raise LedgerUnavailableError("The money is there but could not be held in time.", retry_after_s=1.0)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(_AGAIN_S)
 
-    def _ask_all(self, place: Place) -> list[Ask]:
-        return [Ask(each.row, 1) for each in self._all(place)]
+    def _hand_back(self, place: Place, short: Short, verdict: Verdict) -> None:
+        """Give others what was too little here: of several workers each may hold a part of the last call's money."""
+        if self._workers > 1 and verdict.refusal is Refusal.HELD:
+            funds = [each.row for each in place.fund_leases] if short.funds else []
+            for row in (*(row for row, _ in short.windows), *funds):
+                self.book.give_back(row)
+
+    def _outrun(self, place: Place, found: Lacking) -> Verdict:
+        """Return the refusal of a call whose money is there, but was leased by others whenever it was asked for."""
+        row = found.short.windows[0][0] if found.short.windows else None
+        leases = place.fund_leases if row is None else [self.book.lease(row)]
+        facts = [each.facts() for each in leases]
+        limit, used = sum(each.limit for each in facts), sum(each.used for each in facts)
+        return Verdict(Refusal.HELD, row, limit, used, sum(each.held for each in facts))
+
+    def _asks(self, place: Place, short: Short) -> list[Ask]:
+        """Return what to ask the store for; with nothing to be had by the figures last seen, those are read anew."""
+        asks = self.book.asks(short, place.fund_leases)
+        if not asks or not all(each.row in self._seen for each in place.all):
+            known = dict(asks)
+            asks = tuple((each.row, known.get(each.row, 0)) for each in place.all)
+        return [Ask(row, need, self.book.lease(row).per_second) for row, need in asks]
 
     async def _extend(self, call: Call, place: Place, asks: Sequence[Ask]) -> None:
+        """Ask the store for more; what it grants is booked, also when this call does not wait for it any more."""
+        task = asyncio.get_running_loop().create_task(self._grow_leases(call.caller.account.id, asks, place.windows))
+        self._asking.add(task)
+        task.add_done_callback(self._asked)
         try:
-            grown = await self._bank.grow(call.caller.account.id, asks, place.windows)
+            async with asyncio.timeout(LEDGER_S):
+                await asyncio.shield(task)
         except Exception as error:
             raise LedgerUnavailableError(
                 "The ledger does not answer; nothing was started.", retry_after_s=5.0
             ) from error
-        for each in grown:
-            self.book.granted(each.facts, each.amount)
+
+    def _asked(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever waited
+
+    async def _grow_leases(self, account_id: str, asks: Sequence[Ask], windows: Sequence[BudgetWindow]) -> None:
+        began = self._clock.monotonic()
+        book = self.book
+        grown = await self._bank.grow(account_id, asks, windows)
+        if book is self.book:
+            now_ms = self._clock.now_ns() // 1_000_000
+            for each in grown:
+                book.granted(each.facts, each.amount, now_ms)
+                self._seen[each.facts.row] = began
 
     async def grow(self, held: Held, call: Call) -> bool:
-        """Let a streaming answer's hold grow by a step; false when no money is left for it."""
+        """Let a streaming answer's hold grow by a step; false when no money is left for it, or none can be had now."""
         book, place = self.book, held.place
-        for attempt in (0, 1):
+        for last in (False, True):
             spare = book.available(place.window_leases, place.fund_leases)
             step = next_hold(held.plan, held.tariffs, held.reach, held.tokens, spare)
             if step is None:
                 break
-            short = book.extend(held.hold, step.more_nano, self._clock.now_ns() // 1_000_000)
+            now_ms = self._clock.now_ns() // 1_000_000
+            short = book.extend(held.hold, step.more_nano, now_ms, in_order=not last)
             if short is None:
                 held.tokens = step.tokens
                 return True
-            if attempt == 0:
-                asks = book.asks(short, place.fund_leases)
-                await self._extend(call, place, [Ask(row, need) for row, need in asks] or self._ask_all(place))
+            if not last:
+                try:
+                    await self._extend(call, place, self._asks(place, short))
+                except LedgerUnavailableError:
+                    break  # the answer goes on as far as its hold reaches
         held.exhausted = True
         return False
 

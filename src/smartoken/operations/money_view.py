@@ -53,6 +53,11 @@ def money_revision(conn: sa.Connection) -> int:
     return revisions.current(conn, MONEY)
 
 
+def epochs_seen(conn: sa.Connection) -> dict[str, int]:
+    """Return when each worker was seen last, by its own clock."""
+    return money.epochs_seen(conn)
+
+
 def stored_figures(conn: sa.Connection, rows: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Return ``(used, held by calls under way)`` of rows as the store has them, leaving out rows that are not there."""
     held = money.in_calls(conn, rows)

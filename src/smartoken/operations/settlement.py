@@ -4,16 +4,21 @@ One transaction does all of it: the records that are not there yet are inserted,
 grow by them, one transfer for each account and key moves what their funds paid, and the worker's leases are written as
 absolute amounts. Whatever is covered by a transfer are exactly the records that were new, so a retry or a replay of any
 batch has no effect, and the sum of charges under a transfer equals its amount, always.
+
+The records of a worker whose leases were given up meanwhile are settled *late*: paid from what is free now, so that no
+limit is passed, and what that lacks is the house's overrun. Locks are taken in the order that ``bank`` states.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from smartoken.billing import queries as money
+from smartoken.billing.admission import settle_late
 from smartoken.billing.ledger import Posting, Stamp, spend
-from smartoken.billing.wallet import post, put_leases
+from smartoken.billing.wallet import facts_of, post, put_leases
 from smartoken.usage.queries import insert_calls, stored_ids
 from smartoken.usage.records import CallRecord
 from smartoken.usage.rollups import add_sums
@@ -31,6 +36,7 @@ class Batch:
     epoch: str | None = None
     leases: Sequence[tuple[str, int, int]] = ()  # (row, amount, in calls), absolute
     now_ms: int = 0
+    late: bool = False  # the leases that the calls were held from are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,16 @@ def settle(conn: sa.Connection, batch: Batch) -> Settled:
         SettledTwiceError: a record was stored by another transaction at the same time; try the batch again.
 
     """
+    if batch.records:
+        money.lock_ledger(conn)
+    alive = batch.epoch is None or money.beat(conn, batch.epoch, batch.now_ms)
     known = stored_ids(conn, [each.id for each in batch.records])
     fresh = [each for each in batch.records if each.id not in known]
-    spends = _transfers_of(fresh)
+    touched = money.lock_rows(conn, _rows_of(fresh) | {row for row, _, _ in batch.leases})
+    late = batch.late or not alive
+    if late:
+        fresh = _paid_late(fresh, touched)
+    spends = _transfers_of(fresh, late=late)
     rows = [
         each._replace(transfer_id=spends[each.account_id, each.key_id] if each.fund_lines else None) for each in fresh
     ]
@@ -59,11 +72,9 @@ def settle(conn: sa.Connection, batch: Batch) -> Settled:
         raise SettledTwiceError("a record of this batch was stored by another worker at the same time")
     add_sums(conn, rows)
     money.shift_rows(conn, _window_shifts(rows))
-    _post_spends(conn, rows)
-    alive = True
-    if batch.epoch is not None:
+    _post_spends(conn, rows, spends)
+    if batch.epoch is not None and alive:
         put_leases(conn, batch.epoch, batch.leases)
-        alive = money.beat(conn, batch.epoch, batch.now_ms)
     return Settled(frozenset(new), alive)
 
 
@@ -72,28 +83,64 @@ def record_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]
     return set(settle(conn, Batch(records)).new)
 
 
-def _transfers_of(records: Sequence[CallRecord]) -> dict[tuple[str, str], str]:
+def paid_rows(records: Iterable[CallRecord]) -> dict[str, int]:
+    """Return what records add to the used of each row, funds and windows."""
+    paid: dict[str, int] = {}
+    for each in records:
+        total = 0
+        for fund, nano in each.fund_lines:
+            paid[fund] = paid.get(fund, 0) + nano
+            total += nano
+        for row in each.windows:
+            paid[row] = paid.get(row, 0) + total
+    return paid
+
+
+def _rows_of(records: Iterable[CallRecord]) -> set[str]:
+    return {row for each in records for row in (*each.windows, *(fund for fund, _ in each.fund_lines))}
+
+
+def _paid_late(records: Sequence[CallRecord], stored: Mapping[str, Mapping[str, Any]]) -> list[CallRecord]:
+    """Return records as they can be paid from what is free of the rows now, one after the other."""
+    figures = {row: facts_of(facts) for row, facts in stored.items()}
+    paid_so: list[CallRecord] = []
+    for each in records:
+        charge = sum(nano for _, nano in each.fund_lines)
+        if not charge:
+            paid_so.append(each)
+            continue
+        windows = [figures[row] for row in each.windows if row in figures]
+        funds = [figures[fund] for fund, _ in each.fund_lines if fund in figures]
+        found = settle_late(charge, windows, funds)
+        for row, nano in (*found.lines, *((row, found.paid) for row in found.windows)):
+            figures[row] = replace(figures[row], used=figures[row].used + nano)
+        paid_so.append(
+            each._replace(
+                charge_nano=found.paid,
+                overrun_nano=each.overrun_nano + found.overrun,
+                fund_lines=[list(line) for line in found.lines],
+                windows=list(found.windows) if found.paid else [],
+            )
+        )
+    return paid_so
+
+
+def _transfers_of(records: Sequence[CallRecord], *, late: bool) -> dict[tuple[str, str], str]:
     """Return the id of the spend of each account and key: made from its first call, which no other spend has."""
     first: dict[tuple[str, str], str] = {}
     for each in records:
         place = (each.account_id, each.key_id)
         if each.fund_lines or each.overrun_nano:
             first[place] = min(first.get(place, each.id), each.id)
-    return {place: f"spend:{call_id}" for place, call_id in first.items()}
+    return {place: f"{'late' if late else 'spend'}:{call_id}" for place, call_id in first.items()}
 
 
 def _window_shifts(records: Sequence[CallRecord]) -> dict[str, dict[str, int]]:
-    shifts: dict[str, dict[str, int]] = {}
-    for each in records:
-        paid = sum(nano for _, nano in each.fund_lines)
-        if paid:
-            for row in each.windows:
-                shifts.setdefault(row, {"used_nano": 0})["used_nano"] += paid
-    return shifts
+    funds = {fund for each in records for fund, _ in each.fund_lines}  # those move with their transfer
+    return {row: {"used_nano": nano} for row, nano in paid_rows(records).items() if row not in funds}
 
 
-def _post_spends(conn: sa.Connection, records: Sequence[CallRecord]) -> None:
-    ids = _transfers_of(records)
+def _post_spends(conn: sa.Connection, records: Sequence[CallRecord], ids: Mapping[tuple[str, str], str]) -> None:
     for (account_id, key_id), transfer_id in sorted(ids.items()):
         own = [each for each in records if (each.account_id, each.key_id) == (account_id, key_id)]
         paid: dict[str, int] = {}

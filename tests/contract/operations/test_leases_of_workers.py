@@ -1,0 +1,235 @@
+"""Workers and the store about money: what is leased, given back, and settled when a worker was taken for dead."""
+
+import contextlib
+
+import pytest
+
+from contract.operations.rooms import call_record
+from smartoken.billing import queries as money
+from smartoken.billing.journal import read_folder
+from smartoken.billing.ledger import Stamp, grant, wallet
+from smartoken.billing.wallet import Ask, add_fund_row, post
+from smartoken.gateway.cashier import Cashier
+from smartoken.identity import queries as identity
+from smartoken.operations import bank
+from smartoken.operations.demo import Making, account_row
+from smartoken.operations.opening import open_money
+from smartoken.store.database import StoreUnavailableError
+
+PAID_IN = 1_000
+
+
+def open_account(conn, now_ms):
+    row = account_row(Making(now_ms * 1_000_000, lambda size: b"\1" * size, b"pepper"), "acme", "Acme")
+    identity.insert_account(conn, row)
+    stamp = Stamp(f"open:{row['id']}", now_ms, actor="test", reason="opening balance")
+    open_money(conn, row["id"], PAID_IN, 0, stamp)
+    return row["id"]
+
+
+class Line:
+    """The way to a store, which can be cut."""
+
+    def __init__(self, db):
+        self._db, self.up = db, True
+
+    async def read(self, fn, *args):
+        if not self.up:
+            raise StoreUnavailableError("cut")
+        return await self._db.read(fn, *args)
+
+    async def write(self, fn, *args):
+        if not self.up:
+            raise StoreUnavailableError("cut")
+        return await self._db.write(fn, *args)
+
+
+class Branch:
+    """A store with one account, and the cashiers of some workers over it."""
+
+    def __init__(self, db, clock, folder):
+        self.db, self.clock, self.folder = db, clock, folder
+        self.account = db.run_write(open_account, clock.now_ms())
+        self.wallet = wallet(self.account)
+        self.line, self.made = Line(db), 0
+        self.cashiers = []
+
+    async def cashier(self, workers=2):
+        made = Cashier(self.line, self.clock, self.folder, workers)
+        self.cashiers.append(made)
+        await made.open()
+        return made
+
+    def row(self, row=None):
+        return self.db.run_read(money.read_rows, [row or self.wallet])[row or self.wallet]
+
+    async def lease(self, cashier, need):
+        grown = await cashier.grow(self.account, [Ask(self.wallet, need)], ())
+        for each in grown:
+            cashier.till.book.granted(each.facts, each.amount, self.clock.now_ms())
+        return grown[0].amount
+
+    def call(self, cashier, bound, charge):
+        """Hold, settle, and return the record that waits to be stored."""
+        book = cashier.till.book
+        hold = book.admit(bound, (), book.leases([self.wallet]), self.clock.now_ms(), in_order=False)
+        paid = book.settle(hold, charge)
+        self.made += 1
+        lines = [list(line) for line in paid.lines]
+        return call_record(self.made, self.account, "key_1", charge_nano=paid.paid, fund_lines=lines)
+
+
+@pytest.fixture
+async def branch(db, manual_clock, tmp_path):
+    made = Branch(db, manual_clock, tmp_path)
+    yield made
+    for each in made.cashiers:
+        await each.close(settled=False)
+
+
+async def test_what_was_charged_is_not_leased_again_before_its_record_is_stored(branch):
+    cashier = await branch.cashier(workers=1)
+    assert await branch.lease(cashier, 0) == PAID_IN
+    record = branch.call(cashier, 600, 600)
+    await cashier.store(())  # the leases go to the store, the record waits for the next flush
+    assert await branch.lease(cashier, 0) == 0
+    assert cashier.till.book.lease(branch.wallet).free == PAID_IN - 600
+    await cashier.store([record])
+    row = branch.row()
+    assert (row["used_nano"], row["held_nano"]) == (600, PAID_IN - 600)
+    assert await branch.lease(cashier, 0) == 0
+
+
+async def test_a_worker_alone_leases_all_and_one_of_two_what_it_needs(branch):
+    first, second = await branch.cashier(), await branch.cashier()
+    assert await branch.lease(first, 300) == 300
+    assert await branch.lease(second, 701) == 0
+    assert await branch.lease(second, 700) == 700
+    assert branch.row()["held_nano"] == PAID_IN
+
+
+async def test_what_lies_idle_goes_back_for_others(branch):
+    first, second = await branch.cashier(), await branch.cashier()
+    await branch.lease(first, PAID_IN)
+    await first.store([branch.call(first, 400, 100)])
+    assert await branch.lease(second, 500) == 0
+    branch.clock.advance(5)
+    await first.look()
+    assert branch.row()["held_nano"] == 0
+    assert await branch.lease(second, 900) == 900
+
+
+async def test_a_lease_of_a_grant_that_expired_goes_back_also_from_a_worker_alone(branch):
+    now = branch.clock.now_ms()
+    book = f"grant:{branch.account}:g1"
+
+    def give(conn):
+        fund = {
+            "id": book, "account_id": branch.account, "kind": "grant", "grant_id": "g1", "priority": 10,
+            "effective_ms": None, "expires_ms": now + 60_000, "promotional": True, "models": ["*"], "category": None,
+            "campaign_id": None, "rules_version": None, "closed": False, "created_ms": now,
+        }  # fmt: skip
+        money.insert_fund(conn, fund)
+        stamp = Stamp("grant:g1", now, actor="test", reason="welcome")
+        add_fund_row(conn, book, branch.account)
+        post(conn, grant(stamp, branch.account, "g1", 500), branch.account)
+
+    branch.db.run_write(give)
+    cashier = await branch.cashier(workers=1)
+    grown = await cashier.grow(branch.account, [Ask(book, 0), Ask(branch.wallet, 0)], ())
+    for each in grown:
+        cashier.till.book.granted(each.facts, each.amount, branch.clock.now_ms())
+    branch.clock.advance(30)
+    await cashier.look()
+    assert branch.row(book)["held_nano"] == 500, "it may still be spent"
+    branch.clock.advance(31)
+    await cashier.look()
+    assert branch.row(book)["held_nano"] == 0
+    assert branch.row()["held_nano"] == PAID_IN
+
+
+async def test_a_silent_worker_loses_its_leases_after_a_minute_in_which_it_could_be_heard(branch):
+    silent, alive = await branch.cashier(), await branch.cashier()
+    await branch.lease(silent, 300)
+    for _ in range(12):
+        assert await alive.clear_silent() == []
+        branch.clock.advance(4.9)
+    branch.clock.advance(1.3)
+    assert await alive.clear_silent() == [silent.home.epoch]
+    assert branch.row()["held_nano"] == 0
+
+
+async def test_silence_while_the_store_is_out_of_reach_is_not_counted(branch):
+    silent, alive = await branch.cashier(), await branch.cashier()
+    await branch.lease(silent, 300)
+    await alive.clear_silent()
+    branch.clock.advance(59)
+    branch.line.up = False
+    with pytest.raises(StoreUnavailableError):
+        await alive.clear_silent()
+    branch.line.up = True
+    await alive.clear_silent()
+    branch.clock.advance(59)
+    assert await alive.clear_silent() == []
+    branch.clock.advance(2)
+    assert await alive.clear_silent() == [silent.home.epoch]
+
+
+async def test_a_sign_of_life_at_the_last_moment_keeps_the_leases(branch):
+    worker = await branch.cashier()
+    await branch.lease(worker, 300)
+    seen = branch.db.run_read(money.epochs_seen)
+    branch.clock.advance(61)
+    await worker.store(())
+    assert branch.db.run_write(bank.clear_silent, seen) == []
+    assert branch.row()["held_nano"] == 300
+
+
+async def test_a_worker_taken_for_dead_settles_late_and_passes_no_limit(branch):
+    dead, other = await branch.cashier(), await branch.cashier()
+    await branch.lease(dead, 600)
+    record = branch.call(dead, 600, 500)
+    branch.db.run_write(bank.end, dead.home.epoch)
+    await branch.lease(other, 800)
+    await other.store([branch.call(other, 800, 800)])
+    await dead.store([record])
+    row = branch.row()
+    assert (row["used_nano"], row["held_nano"]) == (PAID_IN, 0)
+    assert branch.db.run_read(money.house_balances)["house:overrun", "USD"] == -300
+    assert branch.db.run_read(money.has_transfer, f"late:{record.id}")
+    with pytest.raises(bank.EpochGoneError):
+        await branch.lease(dead, 1)
+
+
+async def test_a_worker_taken_for_dead_begins_again_once_its_calls_are_settled(branch):
+    worker = await branch.cashier()
+    await branch.lease(worker, 400)
+    record = branch.call(worker, 400, 100)
+    branch.db.run_write(bank.end, worker.home.epoch)
+    await worker.store(())
+    assert worker.till.closed() is not None
+    await worker.look()
+    assert worker.till.closed() is not None, "a charge still waits for its record"
+    await worker.store([record])
+    await worker.look()
+    assert worker.till.closed() is None
+    assert await branch.lease(worker, 900) == 900
+    assert branch.row()["used_nano"] == 100
+
+
+async def test_a_journal_that_comes_back_after_its_leases_were_given_up_is_settled_late(branch):
+    gone = await branch.cashier()
+    await branch.lease(gone, 600)
+    record = branch.call(gone, 600, 500)
+    branch.db.run_write(bank.end, gone.home.epoch)
+    other = await branch.cashier()
+    await branch.lease(other, PAID_IN)
+    await other.store([branch.call(other, PAID_IN, 900)])
+    gone.logbook.final(record)
+    with contextlib.suppress(OSError):
+        gone.journal.close(remove=False)
+    found = branch.db.run_write(bank.replay, gone.home.epoch, list(read_folder(gone.home.path)), branch.clock.now_ms())
+    assert found.final == 1
+    row = branch.row()
+    assert (row["used_nano"], row["held_nano"]) == (900, 100), "what the other still leases is not taken"
+    assert branch.db.run_read(money.house_balances)["house:overrun", "USD"] == -500
