@@ -19,7 +19,7 @@ CallReader = Annotated[Work, permitted(Permission.CALLS_READ)]
 UsageReader = Annotated[Work, permitted(Permission.USAGE_READ)]
 
 
-def _instant(text: str | None, param: str) -> int | None:
+def instant_of(text: str | None, param: str) -> int | None:
     """Read a time: an instant, or a day, which begins at midnight UTC."""
     if text is None:
         return None
@@ -38,8 +38,8 @@ async def list_calls(control: Resources, work: CallReader, query: Annotated[Call
         end_reason=query.end_reason,
         error_code=query.error_code,
         failed=query.failed,
-        from_ms=_instant(query.from_, "from"),
-        to_ms=_instant(query.to, "to"),
+        from_ms=instant_of(query.from_, "from"),
+        to_ms=instant_of(query.to, "to"),
     )
     place = (query.after, query.limit)
     found, following = await control.office.read(calls.page, work, query.account, wanted, place)
@@ -55,6 +55,6 @@ async def show_call(control: Resources, work: CallReader, call_id: str) -> Any:
 @router.get("/usage", response_model=UsageAnswer)
 async def show_usage(control: Resources, work: UsageReader, query: Annotated[UsageQuery, Query()]) -> Any:
     """Sum usage by group; a period that is no longer kept is not available, never 0."""
-    span = (_instant(query.from_, "from"), _instant(query.to, "to"))
+    span = (instant_of(query.from_, "from"), instant_of(query.to, "to"))
     asked = usage.Question(query.group_by, *span, query.account, query.timezone)
     return await control.office.read(usage.report, work, asked)

@@ -1,6 +1,7 @@
 """What a key may read: the models it can call, its own calls, and its own budget and limits."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from smartoken.catalog.offers import Band, Price
@@ -83,9 +84,15 @@ def _available(served: ServedModel, caller: Caller | None) -> bool:
     return bool(compliant(served.offers, (caller.account.policy, caller.key.policy))[0])
 
 
+def _sold(directory: Directory, caller: Caller | None) -> Iterable[ServedModel]:
+    """Return every model at the price that the caller pays now."""
+    now_ms, price_list = time.time_ns() // 1_000_000, caller.account.price_list if caller is not None else None
+    return [directory.sold(each, price_list, now_ms) for each in directory.models.values()]
+
+
 def list_models(directory: Directory, caller: Caller | None, *, whole_catalog: bool) -> dict[str, Any]:
     """Return the models that can be called now, by this caller if there is one; or the whole catalog, marked."""
-    rows = [(each, _available(each, caller)) for each in directory.models.values()]
+    rows = [(each, _available(each, caller)) for each in _sold(directory, caller)]
     shown = [shown_model(each, available=ready) for each, ready in rows if ready or whole_catalog]
     return {"object": "list", "data": sorted(shown, key=lambda row: row["id"])}
 
@@ -93,6 +100,8 @@ def list_models(directory: Directory, caller: Caller | None, *, whole_catalog: b
 def one_model(directory: Directory, caller: Caller | None, asked: str) -> dict[str, Any]:
     """Return one model by id or alias; raises ``ModelNotFoundError``."""
     served, _, _ = resolve(directory, asked)
+    price_list = caller.account.price_list if caller is not None else None
+    served = directory.sold(served, price_list, time.time_ns() // 1_000_000)
     if caller is not None and not allows(caller.key.models, served.model.id):
         raise ModelNotFoundError(f"There is no model `{asked[:100]}` for this key.", param="model")
     return shown_model(served, available=_available(served, caller))

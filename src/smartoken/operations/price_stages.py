@@ -6,12 +6,20 @@ USD. So a call's price is one look-up, exact to the millisecond, and the store k
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from smartoken.billing.price_book import Book, Publication, book_at, changes_after, listed_price
+from smartoken.billing.price_book import (
+    Book,
+    Contents,
+    Publication,
+    book_at,
+    changes_after,
+    listed_price,
+    with_contents,
+)
 from smartoken.catalog.fx import FxRate, FxTable, FxUnknownError
 from smartoken.catalog.offers import Price
 from smartoken.operations.price_versions import COST, NONE, SELL, STANDARD, Version, fx_id, shown_fx, version_of
@@ -35,6 +43,14 @@ class Prices:
     in_force: Mapping[Place, str]  # the versions of the first stage
     since: Mapping[Place, int]  # from when, where the book says so
     rates: tuple[FxRate, ...]
+    shelf: Shelf = field(repr=False, compare=False)
+    publications: tuple[Publication, ...] = field(repr=False, compare=False)
+    table: FxTable = field(repr=False, compare=False)
+
+    def stage_with(self, contents: Contents, at_ms: int) -> Stage:
+        """Return what would be sold at an instant if these contents were published too."""
+        book = with_contents(book_at(self.publications, at_ms), "draft", contents)
+        return _stage(self.shelf, book, rates_on(self.table, day_of(at_ms)), (at_ms, _Ledger({}, {})))
 
     @property
     def changes_ms(self) -> int:
@@ -92,7 +108,8 @@ def prices_of(shelf: Shelf, publications: Sequence[Publication], table: FxTable,
         for (part, name), source in book_at(publications, now_ms).sources.items()
         if part != "lists"
     }
-    return Prices(tuple(stages), versions, first, since, tuple(rates.values()))
+    known = (shelf, tuple(publications), table)
+    return Prices(tuple(stages), versions, first, since, tuple(rates.values()), *known)
 
 
 def _stage(shelf: Shelf, book: Book, table: FxTable, noted: tuple[int, _Ledger]) -> Stage:
