@@ -18,6 +18,7 @@ HIDDEN = "***"
 _MIN_KNOWN = 6  # shorter secrets would hide ordinary words
 _PATTERNS = re.compile(
     r"sk-[A-Za-z0-9_-]{8,}"
+    r"|st-adm-[A-Za-z0-9]{8,}"
     r"|AIza[A-Za-z0-9_-]{20,}"
     r"|bce-v3/[A-Za-z0-9/_-]{8,}"
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"

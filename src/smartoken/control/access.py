@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import Request, Security
+from fastapi import Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from smartoken.control.resources import Control
 from smartoken.errors import InvalidApiKeyError, PermissionDeniedError
+from smartoken.identity.keys import digest, well_formed_token
+from smartoken.operations import idempotency, tokens
 from smartoken.operations.office import Work
-from smartoken.operations.rights import Permission, demand
+from smartoken.operations.rights import Actor, Permission, demand
 
 SCHEME = HTTPBearer(auto_error=False, scheme_name="bearer", description="An admin token")
 _REMEDY = "Send `Authorization: Bearer ...` with SMARTOKEN_ADMIN_TOKEN, or use the `smartoken` commands."
@@ -33,7 +35,7 @@ async def current_work(
 
     """
     control = control_of(request)
-    actor = control.identify(credentials.credentials) if credentials is not None else None
+    actor = await _actor_of(control, credentials.credentials) if credentials is not None else None
     if actor is None:
         raise InvalidApiKeyError("This needs an admin token or a member's session.", remedy=_REMEDY)
     if not scopes.scopes:
@@ -41,6 +43,27 @@ async def current_work(
     for name in scopes.scopes:
         demand(actor, Permission(name))
     return control.office.work(actor, request.client.host if request.client is not None else None)
+
+
+async def _actor_of(control: Control, text: str) -> Actor | None:
+    """Return whose token a text is: one of this process, or one that is stored; garbage never reaches the database."""
+    known = control.identify(text)
+    if known is not None or not well_formed_token(text):
+        return known
+    office = control.office
+    return await office.db.read(tokens.actor_of, digest(office.pepper, text), office.clock.now_ns() // 1_000_000)
+
+
+async def asked_once(
+    request: Request, idempotency_key: Annotated[str | None, Header(description="new for each new request")] = None
+) -> idempotency.Asked:
+    """Return what identifies a request that moves money, by its header ``Idempotency-Key``.
+
+    Raises:
+        InvalidRequestError: the header is absent or malformed.
+
+    """
+    return idempotency.asked(idempotency_key, request.method, request.url.path, await request.body())
 
 
 def permitted(permission: Permission) -> Any:

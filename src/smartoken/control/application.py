@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from smartoken import __version__
-from smartoken.control import admin, calls, keys
+from smartoken.control import admin, calls, keys, prices, staff, wallet
 from smartoken.control.resources import Control
 from smartoken.errors import (
     InternalError,
@@ -55,7 +55,7 @@ def build(control: Control) -> ASGI:
         redirect_slashes=False,
     )
     app.state.control = control
-    for router in (keys.router, calls.router, admin.router):
+    for router in (keys.router, calls.router, admin.router, wallet.router, staff.router, prices.router):
         app.include_router(router, prefix=PREFIX)
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

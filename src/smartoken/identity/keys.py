@@ -1,7 +1,8 @@
 """The format of an API key: ``sk-st-`` + 43 base62 characters (256 bits) + 6 base62 characters of CRC-32. Pure.
 
-The checksum lets garbage be refused in a microsecond, before any digest or look-up, and lets secret scanners tell a
-real key from a random string. The scheme follows GitHub's token format (github.blog, 2021-04-05).
+A token of the staff has the same form behind ``st-adm-``. The checksum lets garbage be refused in a microsecond, before
+any digest or look-up, and lets secret scanners tell a real key from a random string. The scheme follows GitHub's token
+format (github.blog, 2021-04-05).
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import re
 import zlib
 
 PREFIX = "sk-st-"
+TOKEN_PREFIX = "st-adm-"  # noqa: S105 - what every token of the staff begins with
 ENTROPY_BYTES = 32
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH, _CHECK_LENGTH = 43, 6
@@ -16,6 +18,7 @@ LENGTH = len(PREFIX) + _SECRET_LENGTH + _CHECK_LENGTH
 # For secret scanners (docs/keys.md publishes it).
 PATTERN = r"sk-st-[0-9A-Za-z]{49}"
 _FORM = re.compile(PATTERN)
+TOKEN_PATTERN = r"st-adm-[0-9A-Za-z]{49}"  # noqa: S105 - the form of a token, not one
 SHOWN_PREFIX = len(PREFIX) + 4
 
 
@@ -38,10 +41,19 @@ def mint(entropy: bytes) -> str:
         ValueError: fewer than 32 bytes were given.
 
     """
+    return _minted(PREFIX, entropy)
+
+
+def mint_token(entropy: bytes) -> str:
+    """Return a new token of the staff from 32 random bytes; raises ``ValueError`` for fewer."""
+    return _minted(TOKEN_PREFIX, entropy)
+
+
+def _minted(prefix: str, entropy: bytes) -> str:
     if len(entropy) < ENTROPY_BYTES:
         raise ValueError(f"a key needs {ENTROPY_BYTES} random bytes")
     secret = _base62(int.from_bytes(entropy[:ENTROPY_BYTES], "big"), _SECRET_LENGTH)
-    return f"{PREFIX}{secret}{_checksum(secret)}"
+    return f"{prefix}{secret}{_checksum(secret)}"
 
 
 def well_formed(key: str) -> bool:
@@ -49,6 +61,24 @@ def well_formed(key: str) -> bool:
     if len(key) != LENGTH or _FORM.fullmatch(key) is None:
         return False
     return _checksum(key[len(PREFIX) : -_CHECK_LENGTH]) == key[-_CHECK_LENGTH:]
+
+
+def well_formed_token(token: str) -> bool:
+    """Whether a text has the form of a token of the staff and its checksum is right."""
+    if re.fullmatch(TOKEN_PATTERN, token) is None:
+        return False
+    return _checksum(token[len(TOKEN_PREFIX) : -_CHECK_LENGTH]) == token[-_CHECK_LENGTH:]
+
+
+def found_in(text: str) -> tuple[str, ...]:
+    """Return the keys of this form that stand anywhere in a text, each once, in order; look-alikes are passed over."""
+    return tuple(dict.fromkeys(each for each in _FORM.findall(text) if well_formed(each)))
+
+
+def without_keys(text: str) -> str:
+    """Return a text in which of each key or token only the first characters are left."""
+    hidden = _FORM.sub(lambda found: f"{found[0][:SHOWN_PREFIX]}***", text)
+    return re.sub(TOKEN_PATTERN, f"{TOKEN_PREFIX}***", hidden)
 
 
 def digest(pepper: bytes, key: str) -> bytes:

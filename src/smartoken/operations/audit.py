@@ -4,6 +4,7 @@
 and after is written by the operation with every secret replaced.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from smartoken.identity.keys import PREFIX
+from smartoken.identity.keys import PREFIX, TOKEN_PATTERN
 from smartoken.operations import queries
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission, demand
@@ -62,7 +63,7 @@ def append(conn: Connection, work: Work, entry: Entry) -> None:
     row = {
         "id": _next_id(work, head["id"] if head is not None else None),
         "created_ms": work.now_ms,
-        "actor": f"{work.actor.kind.value}:{work.actor.name}",
+        "actor": work.actor.label,
         "action": entry.action,
         "object": entry.object,
         "before": dict(entry.before) if entry.before is not None else None,
@@ -79,7 +80,9 @@ def append(conn: Connection, work: Work, entry: Entry) -> None:
 def _holds_key(*parts: object) -> bool:
     """Whether a whole key is within; the first characters that are shown of a key are allowed."""
     text = orjson.dumps(parts).decode()
-    return any(len(piece.split('"')[0]) > len("sk-st-abcd") for piece in _from_prefix(text))
+    return re.search(TOKEN_PATTERN, text) is not None or any(
+        len(piece.split('"')[0]) > len("sk-st-abcd") for piece in _from_prefix(text)
+    )
 
 
 def _from_prefix(text: str) -> list[str]:

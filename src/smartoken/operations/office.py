@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from smartoken.catalog.files import Catalog
 from smartoken.clock import Clock
 from smartoken.identity.keys import ENTROPY_BYTES as KEY_ENTROPY_BYTES
-from smartoken.identity.keys import mint
+from smartoken.identity.keys import mint, mint_token
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.operations.rights import Actor
 from smartoken.store.database import Database
@@ -46,6 +46,10 @@ class Work:
     def mint(self) -> str:
         """Return a new API key's text."""
         return mint(self.entropy(KEY_ENTROPY_BYTES))
+
+    def mint_token(self) -> str:
+        """Return a new text of a token of the staff."""
+        return mint_token(self.entropy(KEY_ENTROPY_BYTES))
 
 
 Operation = Callable[Concatenate[Connection, Work, P], T]
