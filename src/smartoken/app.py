@@ -24,6 +24,7 @@ from smartoken.control.application import build
 from smartoken.control.resources import Control, admin_tokens, allowed_hosts
 from smartoken.gateway.authenticate import Authenticator
 from smartoken.gateway.cashier import Cashier
+from smartoken.gateway.crew import Snapshots
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
 from smartoken.gateway.reply import Receive, Scope, Send
@@ -47,15 +48,18 @@ from smartoken.providers.upstream import Peer, UpstreamError
 from smartoken.sandbox.server import Sandbox
 from smartoken.settings import Settings
 from smartoken.store import revisions
-from smartoken.store.counters import MemoryCounters
+from smartoken.store.counters import Counters, MemoryCounters
 from smartoken.store.database import Database, StoreError
 from smartoken.store.keyfile import secret_keys
 from smartoken.store.migrate import upgrade
+from smartoken.store.shared_counters import SharedCounters
+from smartoken.store.valkey import ValkeyAddress, ValkeyClient
 from smartoken.store.vault import Secret, Vault
 from smartoken.usage.records import CallRecord
 
 _log = logging.getLogger(__name__)
 REVISION_EVERY_S = 1.0
+COUNTS_EVERY_S = 1.0
 STOP_S = 2.0
 DRAIN_S = 25.0  # then calls are ended and settled, all within the 30 seconds that are promised
 MAX_LIST_BYTES = 4 * 1024 * 1024
@@ -138,11 +142,12 @@ class Worker:
     cashier: Cashier
     clock: Clock
     draining: bool = False
+    shared: Snapshots | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-def open_store(settings: Settings) -> OpenStore:
-    """Open the store, migrated, with the vault and the pepper of its keys.
+def open_store(settings: Settings, *, migrate: bool = True) -> OpenStore:
+    """Open the store, migrated unless that is done, with the vault and the pepper of its keys.
 
     Raises:
         StoreBusyError, SecretKeyError, VaultError, SchemaError: each says what to do.
@@ -157,7 +162,8 @@ def open_store(settings: Settings) -> OpenStore:
     vault = Vault(secret_keys(settings.secret_key, settings.data_dir))
     db = Database.open(settings.database_url)
     try:
-        upgrade(settings.database_url)
+        if migrate:
+            upgrade(settings.database_url)
         pepper = db.run_write(open_pepper, vault, os.urandom(32))
     except BaseException:
         db.close_sync()
@@ -209,8 +215,13 @@ async def own_server(settings: Settings, client: UpstreamClient) -> Extras:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, store: OpenStore, connections: set[Any]) -> AsyncIterator[Worker]:
-    """Open a worker's resources over an open store, run its tasks, and close everything in the end."""
+async def running(
+    settings: Settings, store: OpenStore, connections: set[Any], shared: Snapshots | None = None
+) -> AsyncIterator[Worker]:
+    """Open a worker's resources over an open store, run its tasks, and close everything in the end.
+
+    ``shared`` is where this worker and its siblings leave their counts for each other.
+    """
     sandbox = Sandbox()
     bundle = str(settings.ca_bundle) if settings.ca_bundle else None
     client = UpstreamClient(tls=tls_context(bundle))
@@ -228,6 +239,7 @@ async def running(settings: Settings, store: OpenStore, connections: set[Any]) -
         await cashier.open()
         watch.before_publishing = cashier.renew
         worker = _assemble(settings, store, watch, client, cashier)
+        counters = worker.gateway.counters
         loop = asyncio.get_running_loop()
         worker.tasks = [
             loop.create_task(watch.run()),
@@ -235,11 +247,20 @@ async def running(settings: Settings, store: OpenStore, connections: set[Any]) -
             loop.create_task(cashier.run()),
             loop.create_task(_keep_awake(worker, connections)),
         ]
+        if isinstance(counters, SharedCounters):
+            worker.tasks.append(loop.create_task(counters.run()))
+        if shared is not None:
+            worker.shared = shared
+            worker.tasks.append(loop.create_task(_share_counts(worker, shared)))
         try:
             yield worker
         finally:
             worker.draining = True
             await cashier.close(settled=await _drain(worker))
+            if isinstance(counters, SharedCounters):
+                await counters.close()
+            if shared is not None:
+                shared.write(_counts(worker))
     finally:
         await client.close()
         await sandbox.stop()
@@ -265,12 +286,12 @@ def _assemble(
         till=till,
         tariffs=tariffs,
         logbook=logbook,
-        counters=MemoryCounters(clock.monotonic, settings.workers),
+        counters=_counters(settings, clock, cashier.home.epoch),
         metrics=Metrics(),
         clock=clock,
         new_call_id=call_ids(),
         stored_call=stored_call,
-        all_snapshots=lambda own: [own],
+        all_snapshots=lambda own: [own] if worker.shared is None else worker.shared.all(own),
         not_ready=lambda: "draining" if worker.draining else None,
         stored_figures=lambda rows: db.read(stored_figures, rows),
         docs_url=f"{settings.public_url or ''}/help/errors",
@@ -295,6 +316,29 @@ def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> ASGI:
         changed=worker.cashier.look,
     )
     return build(control)
+
+
+def _counters(settings: Settings, clock: Clock, name: str) -> Counters:
+    """Return the counters of rates: shared through Valkey if there is one, else this worker's part of each limit."""
+    if settings.valkey_url is None:
+        return MemoryCounters(clock.monotonic, settings.workers)
+    client = ValkeyClient(ValkeyAddress.parse(settings.valkey_url))
+    return SharedCounters(client, name, clock.monotonic, settings.workers)
+
+
+def _counts(worker: Worker) -> dict[str, Any]:
+    waiting = {"smartoken_records_waiting": worker.gateway.settler.waiting}
+    return worker.gateway.metrics.snapshot(waiting)
+
+
+async def _share_counts(worker: Worker, shared: Snapshots) -> None:
+    """Leave this worker's counts for its siblings each second, for ``/metrics`` of whoever is asked."""
+    while True:
+        try:
+            shared.write(_counts(worker))
+        except OSError:
+            _log.warning("the counts of this worker could not be written; /metrics of the others misses them")
+        await asyncio.sleep(COUNTS_EVERY_S)
 
 
 async def _keep_awake(worker: Worker, connections: set[Any]) -> None:

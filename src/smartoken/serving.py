@@ -1,14 +1,17 @@
 """Serving: a port, a worker on it, and what the terminal says. ``smartoken serve`` is this file.
 
 The address and a token for local commands are kept in ``run.json`` (0600) while the server lives. SIGTERM and Ctrl-C
-turn readiness off, let calls under way finish for at most 30 seconds, and exit 0; a second signal ends at once.
+turn readiness off, let calls under way finish for at most 30 seconds, and exit 0; a second signal ends at once. With
+several workers the process that was started only watches them (``gateway.crew``).
 """
 
 import asyncio
 import contextlib
 import errno
+import functools
 import gc
 import json
+import logging
 import os
 import secrets
 import signal
@@ -27,6 +30,7 @@ import uvicorn
 import uvloop
 
 from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running
+from smartoken.gateway.crew import Crew, Seat, Snapshots
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
 from smartoken.logs import Redactor, set_up
@@ -35,6 +39,7 @@ from smartoken.settings import Settings
 from smartoken.store.database import StoreBusyError, StoreError, is_sqlite
 from smartoken.store.keyfile import SecretKeyError
 from smartoken.store.migrate import SchemaError
+from smartoken.store.valkey import ValkeyAddress
 from smartoken.store.vault import VaultError
 
 RUN_FILE = "run.json"
@@ -128,6 +133,7 @@ class Server(uvicorn.Server):
     """Uvicorn, but draining is ours: unready first, then the calls under way, then the sockets."""
 
     worker: Worker | None = None
+    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT)
     _leaving: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -151,19 +157,19 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Take signals on the loop, so that draining can start a task; nothing is raised again afterwards."""
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in self.signals:
             loop.add_signal_handler(each, self.handle_exit, each, None)
         try:
             yield
         finally:
-            for each in (signal.SIGTERM, signal.SIGINT):
+            for each in self.signals:
                 loop.remove_signal_handler(each)
 
 
 @contextlib.contextmanager
-def run_file(settings: Settings, address: str) -> Iterator[Running]:
+def run_file(settings: Settings, address: str, token: str) -> Iterator[Running]:
     """Keep ``run.json`` while the server lives."""
-    entry = Running(address, os.getpid(), secrets.token_hex(32))
+    entry = Running(address, os.getpid(), token)
     path = settings.data_dir / RUN_FILE
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
@@ -210,42 +216,116 @@ def _secrets(worker: Worker, tokens: Mapping[str, str | None]) -> list[str]:
     return [*keys, *(each for each in tokens.values() if each), *(worker.settings.secret_key or "").split(",")]
 
 
-async def _serve(settings: Settings, store: OpenStore, sock: socket.socket, say: Say) -> None:
+def _addresses(settings: Settings, sock: socket.socket) -> tuple[str, str]:
+    """Return the address that is told to people, and the one that this machine's commands use."""
+    host, port = sock.getsockname()[:2]
+    local = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared with, not bound to
+    return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}", local
+
+
+def _server(application: Application) -> Server:
+    return Server(
+        uvicorn.Config(
+            application,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a worker serves from: the settings, the store, the socket, the token of local commands, its seat if any."""
+
+    settings: Settings
+    store: OpenStore
+    sock: socket.socket
+    token: str
+    seat: Seat | None = None
+
+
+async def _serve(post: Post, say: Say) -> None:
+    """Run one worker until it is told to stop."""
+    settings, store, seat = post.settings, post.store, post.seat
     redact = Redactor()
     set_up(settings.log_level, settings.log_format, redact)
     application = Application()
-    config = uvicorn.Config(
-        application,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=2,
-    )
-    server = Server(config)
-    host, port = sock.getsockname()[:2]
-    address = settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    async with running(settings, store, server.server_state.connections) as worker:
+    server = _server(application)
+    address, local = _addresses(settings, post.sock)
+    shared = Snapshots(settings.data_dir) if seat is not None else None
+    async with running(settings, store, server.server_state.connections, shared) as worker:
         server.worker = worker
-        local = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared with, not bound to
-        with run_file(settings, local) as entry:
-            tokens = {"local": entry.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
+        with contextlib.ExitStack() as stack:
+            if seat is None:
+                stack.enter_context(run_file(settings, local, post.token))
+            tokens = {"local": post.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
             application.attach(GatewayApp(worker.gateway), control_plane(worker, tokens))
             redact.known = lambda: _secrets(worker, tokens)
             store.db.announce(local)
-            await asyncio.to_thread(_greet, worker, address, say)
+            lines: list[str] = []
+            if seat is None or (seat.first and seat.number == 0):
+                await asyncio.to_thread(_greet, worker, address, say if seat is None else lines.append)
             await worker.directory.refresh()
             await worker.directory.refresh()  # the keys just printed answer from the first call on
             await worker.cashier.look()
             gc.collect()
             gc.freeze()  # what was made at the start is never garbage; later collections pass it over
             gc.set_threshold(*_GC_THRESHOLDS)
-            await server.serve(sockets=[sock])
+            if seat is not None:
+                server.signals = (signal.SIGTERM,)
+                loop = asyncio.get_running_loop()
+                loop.add_reader(seat.supervisor_fd, _left_alone, server, seat)
+                seat.ready(lines)
+            await server.serve(sockets=[post.sock])
+
+
+def _left_alone(server: Server, seat: Seat) -> None:
+    """Drain and end: the supervisor is gone."""
+    asyncio.get_running_loop().remove_reader(seat.supervisor_fd)
+    server.handle_exit(signal.SIGTERM, None)
+
+
+def _work(settings: Settings, sock: socket.socket, token: str, seat: Seat) -> int:
+    """Be one of several workers; each opens the store for itself."""
+    store = open_store(settings, migrate=False)
+    try:
+        main: Any = _serve(Post(settings, store, sock, token, seat), print)
+        uvloop.run(main)
+    finally:
+        store.db.close_sync()
+    return 0
+
+
+def _serve_several(settings: Settings, sock: socket.socket, say: Say) -> int:
+    """Watch several workers until told to stop."""
+    set_up(settings.log_level, settings.log_format, Redactor())
+    if settings.valkey_url is None:
+        logging.getLogger(__name__).warning(
+            "rate limits are not shared without SMARTOKEN_VALKEY_URL: each of %d workers enforces its part of a limit, "
+            "rounded up; budgets are exact all the same",
+            settings.workers,
+        )
+    _, local = _addresses(settings, sock)
+    token = secrets.token_hex(32)
+
+    @contextlib.contextmanager
+    def opened(lines: list[str]) -> Iterator[None]:
+        with run_file(settings, local, token):
+            for line in lines:
+                say(line)
+            yield
+
+    return Crew(settings.workers, functools.partial(_work, settings, sock, token), Snapshots(settings.data_dir)).run(
+        opened
+    )
 
 
 def serve(settings: Settings, say: Say = print) -> int:
@@ -256,10 +336,9 @@ def serve(settings: Settings, say: Say = print) -> int:
     if settings.workers > 1 and is_sqlite(settings.database_url):
         sys.stderr.write("--workers above 1 needs SMARTOKEN_DATABASE_URL set to PostgreSQL.\n")
         return _USAGE
-    if settings.workers > 1:
-        sys.stderr.write("--workers above 1 comes with a later release; run one worker a node for now.\n")
-        return _USAGE
     try:
+        if settings.valkey_url is not None:
+            ValkeyAddress.parse(settings.valkey_url)
         store = open_store(settings)
     except StoreBusyError as error:
         already = read_running(settings.data_dir)
@@ -271,7 +350,7 @@ def serve(settings: Settings, say: Say = print) -> int:
             return 0
         sys.stderr.write(f"{error}\n")
         return _USAGE
-    except (StoreError, SchemaError, SecretKeyError, VaultError) as error:
+    except (StoreError, SchemaError, SecretKeyError, VaultError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return _USAGE
     try:
@@ -281,7 +360,10 @@ def serve(settings: Settings, say: Say = print) -> int:
         store.db.close_sync()
         return _USAGE
     try:
-        main: Any = _serve(settings, store, sock, say)
+        if settings.workers > 1:
+            store.db.close_sync()  # migrated; a fork may share neither connections nor threads
+            return _serve_several(settings, sock, say)
+        main: Any = _serve(Post(settings, store, sock, secrets.token_hex(32)), say)
         uvloop.run(main)
     finally:
         store.db.close_sync()

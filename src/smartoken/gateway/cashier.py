@@ -41,10 +41,12 @@ class Home:
         """Make and lock the folder."""
         self.epoch = epoch
         self.path = root / FOLDER / epoch
-        self.path.mkdir(parents=True, mode=0o700)
-        self._fd = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fresh = self.path.with_name(f"new_{epoch}")  # under its own name only once it is locked: a sibling may look
+        fresh.mkdir(parents=True, mode=0o700)
+        self._fd = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         if not try_lock(self._fd):
-            raise RuntimeError(f"{self.path} is locked by another process")
+            raise RuntimeError(f"{fresh} is locked by another process")
+        fresh.rename(self.path)
 
     def leave(self, *, remove: bool) -> None:
         """Give the folder up; ``remove`` when everything in it is settled."""

@@ -67,3 +67,15 @@ def unlock(fd: int) -> None:
     """Give the lock back."""
     with contextlib.suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def fork() -> int:
+    """Divide this process: 0 in the child, the child's process id in the parent, which must have no other thread.
+
+    Raises:
+        OSError: the system cannot do so, or has no room for another process.
+
+    """
+    if not hasattr(os, "fork"):
+        raise OSError(errno.ENOSYS, "several workers need a system that can fork")
+    return os.fork()
