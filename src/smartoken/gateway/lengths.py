@@ -13,10 +13,9 @@ from smartoken.billing.bound import Wish as Length
 from smartoken.gateway.call import Call, Plan
 from smartoken.gateway.meter import prompt_text
 from smartoken.providers.registry import dialect
-from smartoken.providers.requests import hides_reasoning, limit_covers_reasoning
+from smartoken.providers.requests import ASSUMED_LIMIT, collects, hides_reasoning, limit_covers_reasoning, stays_silent
 
 _MEDIA = frozenset({"image_url", "video_url", "input_audio", "file", "video", "image"})
-_ASSUMED_LIMIT = 4_096  # only to ask which name a limit would be sent under
 
 
 def has_media(body: dict[str, Any]) -> bool:
@@ -55,11 +54,16 @@ def length_of(call: Call, plan: Plan) -> Length:
     """Return what is known of the answer's length, the worst over the planned offers."""
     model, body = plan.model.model, call.request.body
     limit = call.request.limit
-    covered, countable = True, call.request.stream
+    covered, countable = True, True
+    streamed = call.request.stream
     for target in plan.targets:
         spoken = dialect(target.offer.provider.dialect)
-        covered = covered and limit_covers_reasoning(spoken, model, body, limit or _ASSUMED_LIMIT)
-        countable = countable and not hides_reasoning(spoken, target.offer.offer.upstream_model)
+        silent = plan.thinking is not True and stays_silent(spoken, model, body)
+        covered = covered and (silent or limit_covers_reasoning(spoken, model, body, limit or ASSUMED_LIMIT))
+        upstream = target.offer.offer.upstream_model
+        if not streamed:
+            countable = countable and collects(spoken, model, upstream, body)
+        countable = countable and not hides_reasoning(spoken, upstream)
     beyond: int | None = 0
     if not covered:
         asked = body.get("thinking_budget")

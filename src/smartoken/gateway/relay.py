@@ -15,10 +15,11 @@ from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.reply import Reply
-from smartoken.gateway.stream import END_OF_FINISH, AnswerStream
+from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream
 from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
-from smartoken.providers.answers import read_answer_bytes
+from smartoken.providers.answers import Answer, read_answer_bytes
+from smartoken.providers.collect import Collector
 from smartoken.providers.failures import Failure, classify
 from smartoken.providers.registry import dialect
 from smartoken.providers.streams import StreamReader
@@ -187,8 +188,11 @@ class Relay:
     async def _whole(self, call: Call, target: Target, relayed: Relayed) -> None:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
-        raw = await response.read(MAX_ANSWER_BYTES)
-        answer = read_answer_bytes(dialect(target.offer.provider.dialect), raw)
+        if target.body.get("stream") is True:
+            answer = await self._collected(call, target, relayed, response)
+        else:
+            raw = await response.read(MAX_ANSWER_BYTES)
+            answer = read_answer_bytes(dialect(target.offer.provider.dialect), raw)
         if answer.failure is not None:
             raise AttemptFailedError(answer.failure)
         meter, choices = relayed.meter, answer.body["choices"]
@@ -202,12 +206,33 @@ class Relay:
         if not answer.has_content and finish == "stop" and not (answer.usage is not None and answer.usage.completion):
             raise no_content()
         self._upstreams.remember(call, answer.tool_call_ids, answer.reasoning_text)
+        if len(choices) < call.request.n:
+            outcome.target = target._replace(warnings=(*target.warnings, f"n-{call.request.n}-answered-{len(choices)}"))
         outcome.model_served = answer.body.get("model")
         outcome.body = answer.body
         outcome.usage = meter.usage(target.body, target.offer.offer.context)
         outcome.thinking = meter.thinking
         outcome.end = END_OF_FINISH.get(finish, EndReason.COMPLETED)
         outcome.status = _OK
+
+    async def _collected(self, call: Call, target: Target, relayed: Relayed, response: UpstreamResponse) -> Answer:
+        """Read a stream to its end for a client that wants it whole; ended with ``length`` when the money ends."""
+        collector = Collector(dialect(target.offer.provider.dialect), MAX_ANSWER_BYTES)
+        purse = Purse(call, relayed.held, self._till, self._logbook)
+        meter = relayed.meter
+        finish = None
+        while not collector.done:
+            piece = await response.chunk()
+            for delta in collector.take(piece):
+                meter.see(delta)
+            if piece and not await purse.covers(meter):
+                finish, relayed.outcome.evidence = "length", LIMITED_BY_BUDGET
+                break
+        relayed.meter = Meter()  # the whole answer is counted anew
+        answer = collector.answer(finish)
+        if finish is not None:
+            answer.body["limited_by"] = "budget"
+        return answer
 
     async def _stream(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
         outcome, response = relayed.outcome, relayed.response

@@ -24,6 +24,7 @@ END_OF_FINISH = {
     "length": EndReason.LENGTH,
     "content_filter": EndReason.CONTENT_FILTER,
 }
+LIMITED_BY_BUDGET = "limited_by:budget"  # evidence of an answer that ended because its money did
 _CLOSERS = frozenset({"length", "content_filter"})  # ends that may honestly come without content
 
 
@@ -203,7 +204,7 @@ class AnswerStream:
         ]
         self._finished |= self._choices
         self._finish = "length"
-        self._outcome.evidence = "limited_by:budget"
+        self._outcome.evidence = LIMITED_BY_BUDGET
         if not self._reply.gone:
             chunk = {"id": self._call.id, "object": "chat.completion.chunk", "created": self._call.created}
             await self._reply.chunk(

@@ -16,7 +16,7 @@ from smartoken.providers.failures import Failure
 from smartoken.providers.reasoning import WARNING as LOST_WARNING
 from smartoken.providers.reasoning import ReasoningStore
 from smartoken.providers.registry import dialect
-from smartoken.providers.requests import demands_replay, limit_name, upstream_body
+from smartoken.providers.requests import collects, demands_replay, limit_name, upstream_body
 from smartoken.providers.setup import ProviderSetup, UpstreamKey
 from smartoken.providers.upstream import Peer, Upstream, UpstreamResponse
 from smartoken.routing.health import Health
@@ -107,6 +107,8 @@ class Upstreams:
             account, now = call.caller.account.id, self._clock.monotonic()
             messages, lost = self._reasoning.attach(account, body["messages"], now)
             body = {**body, "messages": messages}
+        if not call.request.stream and collects(spoken, model, target.offer.offer.upstream_model, body):
+            body = {**body, "stream": True}
         outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=wish.limit)
         warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
         return Target(target.offer, target.key, outgoing.body, warnings)

@@ -263,6 +263,7 @@ class Dialect:
     repairs: tuple[str, ...] = ()
     errors: tuple[ErrorRule, ...] = OPENAI_ERRORS
     replays_reasoning: bool = False  # 400 unless tool turns carry reasoning_content
+    thinks_in_streams_only: tuple[str, ...] = ()  # globs of models that refuse to think unstreamed
     hidden_reasoning: tuple[str, ...] = ()  # globs of models that bill thinking which they do not show
     continuation: Continuation | None = None
     template: Template = field(default_factory=Template)

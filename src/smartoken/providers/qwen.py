@@ -52,6 +52,9 @@ QWEN = replace(
         budget="thinking_budget",
         source="https://help.aliyun.com/zh/model-studio/deep-thinking (2026-10)",
     ),
+    # Open weights and always-on models answer 400 `parameter.enable_thinking must be set to false for non-streaming
+    # calls` when they would think unstreamed (https://help.aliyun.com/zh/model-studio/deep-thinking, 2026-10).
+    thinks_in_streams_only=("qwen3-[0-9]*", "qwen3-next*", "qwen3-vl-[0-9]*", "qwq*", "qvq*"),
     # Only when asked, in a last chunk with empty choices (recorded). With cache_control markers prompt_tokens includes
     # reads and writes (vercel/ai convert-alibaba-usage, 2026-08).
     usage=UsageShape(),

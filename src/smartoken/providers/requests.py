@@ -14,6 +14,7 @@ from smartoken.errors import InvalidRequestError
 from smartoken.providers import thinking
 from smartoken.providers.dialect import Action, Dialect, Limit, Rule
 
+ASSUMED_LIMIT = 4_096  # only to ask which name a limit would be sent under
 _LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 
 
@@ -58,6 +59,28 @@ def limit_covers_reasoning(dialect: Dialect, model: Model, body: Mapping[str, An
 def hides_reasoning(dialect: Dialect, upstream_model: str) -> bool:
     """Say whether the model bills thinking that its answer does not show."""
     return fits(upstream_model, dialect.hidden_reasoning)
+
+
+def stays_silent(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> bool:
+    """Say whether it is known that no thinking will happen: the model does none, or it is switched off."""
+    if not model.reasoning.supported:
+        return True
+    return dialect.switch.translated and thinking.thinking_on(dialect, model, body) is False
+
+
+def collects(dialect: Dialect, model: Model, upstream_model: str, body: Mapping[str, Any]) -> bool:
+    """Say whether an answer that is wanted whole is asked for as a stream, and collected.
+
+    Either the vendor thinks in streams only, or the client named no limit and the vendor's may leave thinking out:
+    what cannot be bounded before the call has to be counted as it comes.
+    """
+    if stays_silent(dialect, model, body):
+        return False
+    if fits(upstream_model, dialect.thinks_in_streams_only):
+        return True
+    if any(body.get(name) is not None for name in _LIMIT_NAMES) or hides_reasoning(dialect, upstream_model):
+        return False
+    return not limit_covers_reasoning(dialect, model, body, ASSUMED_LIMIT)
 
 
 def demands_replay(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> bool:
