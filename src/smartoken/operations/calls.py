@@ -7,9 +7,10 @@ from sqlalchemy import Connection
 
 from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.money import amount_text, rate_text
+from smartoken.operations import margins
 from smartoken.operations.accounts import account_id_of
 from smartoken.operations.office import Work
-from smartoken.operations.rights import ActorKind, Permission, scope
+from smartoken.operations.rights import ActorKind, Permission, may, scope
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.usage.queries import call_by_id
@@ -71,7 +72,6 @@ def show(conn: Connection, work: Work, call_id: str) -> dict[str, Any]:
     if row is None:
         raise NotFoundError(f"There is no call {call_id[:80]!r} of this account.", param="call_id")
     visible = _sees_providers(conn, work)
-    cost = {"cost_currency": row["cost_currency"], "cost": _amount(row["cost_nano"]), "fx_id": row["fx_id"]}
     return {
         **shown(row, providers=visible),
         "bound_usd": amount_text(row["bound_nano"]),
@@ -80,10 +80,15 @@ def show(conn: Connection, work: Work, call_id: str) -> dict[str, Any]:
             {"what": line["what"], "tokens": line["tokens"], "usd_per_1m": rate_text(line["rate"])}
             for line in row["price_lines"]
         ],
-        "cost": cost if work.actor.kind is not ActorKind.MEMBER else None,
+        "cost": _cost(conn, row) if may(work.actor, Permission.PRICES_READ) else None,
         "evidence": row["evidence"],
         "client_ip": row["client_ip"],
     }
+
+
+def _cost(conn: Connection, row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {"cost_currency": row["cost_currency"], "cost": _amount(row["cost_nano"]), "fx_id": row["fx_id"]}
+    return {**kept, **margins.of_call(conn, row)}
 
 
 def _amount(nano: int | None) -> str | None:
