@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import demo, key
+from smartoken.commands import demo, drill, key
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
 from smartoken.commands.probe import probe
@@ -59,6 +59,7 @@ def command_line() -> typer.Typer:
         app.command(command.__name__)(command)
     app.add_typer(key.app, name="key")
     app.add_typer(demo.app, name="demo")
+    app.add_typer(drill.app, name="drill")
     return app
 
 
