@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from smartoken.billing.ledger import Kind, Transfer, owner
 from smartoken.money import amount_text
@@ -99,6 +100,18 @@ def statement(
     moved: dict[Kind, int] = {}
     for each in history(account, opening, transfers):
         moved[each.kind] = moved.get(each.kind, 0) + each.nano
+    return of_sums(account, (opening, closing), moved, charges)
+
+
+def of_sums(account: str, ends: tuple[int, int], sums: Mapping[Kind, int], charges: Sequence[ChargeLine]) -> Statement:
+    """Return the statement of sums by kind; ``ends`` is (opening, closing) and ``sums`` holds the spend too.
+
+    Raises:
+        StatementError: as ``statement`` does.
+
+    """
+    opening, closing = ends
+    moved = dict(sums)
     paid = -moved.pop(Kind.SPEND, 0)
     charged = sum(each.nano for each in charges)
     if charged != paid:
@@ -107,7 +120,7 @@ def statement(
     if reached != closing:
         raise StatementError(f"the movements lead to {reached}, the ledger has {closing}: {closing - reached} apart")
     ordered = tuple(sorted(charges, key=lambda each: (each.model, each.key)))
-    return Statement(account, opening, {kind: moved[kind] for kind in Kind if kind in moved}, ordered, closing)
+    return Statement(account, opening, {kind: moved[kind] for kind in Kind if moved.get(kind)}, ordered, closing)
 
 
 HEADER = ("line", "model", "key", "calls", "amount_usd")
@@ -125,6 +138,41 @@ def rows(found: Statement) -> tuple[tuple[str, ...], ...]:
 def _cell(text: str) -> str:
     # A spreadsheet runs what begins so as a formula, and a key's name is its owner's choice.
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 11pt/1.45 system-ui, sans-serif; color: #111; background: #fff; max-width: 46rem; margin: 2rem auto;
+  padding: 0 1rem }}
+h1 {{ font-size: 1.3rem; margin: 0 0 .2rem }} p {{ margin: 0 0 1.2rem; color: #444 }}
+table {{ border-collapse: collapse; width: 100% }}
+th, td {{ text-align: left; padding: .35rem .6rem .35rem 0; border-bottom: 1px solid #ccc; vertical-align: top }}
+.figure {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; padding-right: 0 }}
+.sum td {{ font-weight: 600; border-bottom: 2px solid #111 }}
+@page {{ margin: 18mm }} @media print {{ body {{ margin: 0; max-width: none }} tr {{ break-inside: avoid }} }}
+</style></head><body>
+<h1>{title}</h1><p>{below}</p>
+<table><thead><tr><th>Line</th><th>Model</th><th>Key</th>
+<th class="figure">Calls</th><th class="figure">USD</th></tr></thead>
+<tbody>
+{rows}
+</tbody></table></body></html>
+"""
+
+
+def as_html(found: Statement, title: str, below: str) -> str:
+    """Return the statement as a page of its own that prints well; every word of it is escaped."""
+    lines = []
+    for cells in rows(found):
+        line, model, key, calls, amount = (escape(each) for each in cells)
+        whole = ' class="sum"' if line in ("opening", "closing") else ""
+        lines.append(
+            f"<tr{whole}><td>{line.replace('_', ' ')}</td><td>{model}</td><td>{key}</td>"
+            f'<td class="figure">{calls}</td><td class="figure">{amount}</td></tr>'
+        )
+    return _PAGE.format(title=escape(title), below=escape(below), rows="\n".join(lines))
 
 
 def as_csv(found: Statement) -> str:

@@ -88,6 +88,19 @@ class ChargedCall(Answer):
     paid: list[dict[str, Any]]
 
 
+class StatementAnswer(Answer):
+    """A month: opening, what moved by kind, charges by model and key, closing; it adds up."""
+
+    account: str
+    month: str
+    timezone: str
+    opening: str
+    moved: dict[str, str]
+    charges: list[dict[str, Any]]
+    charged: str
+    closing: str
+
+
 class ApprovalAnswer(Answer):
     """What one actor asked for and another decides."""
 

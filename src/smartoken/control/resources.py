@@ -12,6 +12,7 @@ from smartoken.operations.rights import Actor, ActorKind
 
 Identify = Callable[[str], Actor | None]
 Changed = Callable[[], Awaitable[object]]
+Release = Callable[[str], Awaitable[object]]
 
 
 class DirectoryView(Protocol):
@@ -36,6 +37,15 @@ class Control:
     hosts: frozenset[str] | None = None
     docs_url: str = "/help/errors"
     changed: Changed | None = None  # lets this worker see a change before its answer leaves
+    release: Release | None = None  # lets this worker give back what it leased of an account and no call holds
+
+    async def recall(self, account: str) -> None:
+        """Ask this worker for the money of an account, by id or short name, that it has leased and does not use."""
+        if self.release is None:
+            return
+        for each in self.directory.current.accounts.values():
+            if account in (each.id, each.slug):
+                await self.release(each.id)
 
 
 def admin_tokens(tokens: Mapping[str, str | None]) -> Identify:

@@ -14,6 +14,7 @@ from smartoken.catalog.offers import Price
 from smartoken.catalog.price_file import read_price
 from smartoken.catalog.provider_file import read_fx
 from smartoken.catalog.strict import Table, parse_toml
+from smartoken.money import amount_text
 from smartoken.operations.setup_accounts import given, read_account
 from smartoken.operations.setup_items import GivenSecret, Item, Kind, SetupFile
 from smartoken.operations.setup_prices import written
@@ -107,6 +108,8 @@ def _read_site(table: Table) -> Item:
             raise table.error(f"`{name}` must be a URL or a path that starts with /", name)
     if "markup" in table:
         shown["markup"] = _markup(table)
+    if "approval_limit" in table:
+        shown["approval_limit"] = amount_text(table.amount("approval_limit"))
     return Item(Kind.SITE, "", {**shown, "show_providers": shows}, where=table)
 
 
@@ -171,6 +174,9 @@ def _base_url(table: Table, *, allow_private: bool) -> str:
     address = literal(peer.host)
     why = refusal(address) if address is not None else name_refusal(peer.host)
     if why is not None and not allow_private:
+        misspelt = table.misspelt("allow_private")
+        if misspelt is not None:
+            raise misspelt
         raise table.error(f"`base_url`: {peer.host} is {why}; if you mean it, add allow_private = true", "base_url")
     return url
 

@@ -20,7 +20,7 @@ from smartoken.operations import audit, exposures
 from smartoken.operations.accounts import account_id_of
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
-from smartoken.operations.wallet_sums import Sums, sums_of
+from smartoken.operations.wallet_sums import sums_of
 
 Wanted = Mapping[str, Any]
 METHOD = "manual"
@@ -150,17 +150,3 @@ def original_of(conn: Connection, account_id: str, transfer_id: str) -> Transfer
     if row is None or row["account_id"] != account_id:
         raise NotFoundError(f"There is no transfer {transfer_id[:80]!r} of this account.", param="transfer")
     return read_transfer(row)
-
-
-__all__ = [
-    "Moved",
-    "Sums",
-    "account_of",
-    "amount_of",
-    "deposit",
-    "original_of",
-    "split",
-    "stamp_of",
-    "told",
-    "withdraw",
-]

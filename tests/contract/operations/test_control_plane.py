@@ -61,6 +61,9 @@ BODIES = {
     ("POST", "/api/v1/admin/apply"): {"text": "", "dry_run": True},
     ("POST", "/api/v1/admin/accounts/{account}/deposits"): {"amount": "5.00", "reference": "bank 1"},
     ("POST", "/api/v1/admin/accounts/{account}/withdrawals"): {"amount": "0.01", "reference": "bank 2"},
+    ("POST", "/api/v1/admin/accounts/{account}/adjustments"): {"amount": "1.00", "reason": "goodwill"},
+    ("POST", "/api/v1/admin/accounts/{account}/grants"): {"amount": "1.00", "reason": "welcome"},
+    ("POST", "/api/v1/admin/tokens"): {"name": "ci", "role": "support"},
 }
 
 
