@@ -12,15 +12,17 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 
+from smartoken import __version__
 from smartoken.catalog.files import Catalog, load_catalog
 from smartoken.catalog.holidays import is_holiday
 from smartoken.clock import Clock, SystemClock
-from smartoken.control.application import build
+from smartoken.control.application import Guard, build
 from smartoken.control.resources import Control, admin_tokens, allowed_hosts
 from smartoken.gateway.authenticate import Authenticator
 from smartoken.gateway.cashier import Cashier
@@ -41,6 +43,7 @@ from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
 from smartoken.operations.price_store import keep
+from smartoken.operations.served import ServedOffer
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
 from smartoken.providers.proxy import Proxy
@@ -56,6 +59,10 @@ from smartoken.store.shared_counters import SharedCounters
 from smartoken.store.valkey import ValkeyAddress, ValkeyClient
 from smartoken.store.vault import Secret, Vault
 from smartoken.usage.records import CallRecord
+from smartoken.web.application import Web
+from smartoken.web.assets import Assets, places
+from smartoken.web.library import Library, docs_folder
+from smartoken.web.resources import Site
 
 _log = logging.getLogger(__name__)
 REVISION_EVERY_S = 1.0
@@ -302,7 +309,7 @@ def _assemble(
     return worker
 
 
-def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> ASGI:
+def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> Guard:
     """Return the control plane of a running worker; ``tokens`` are admin tokens by the name the audit log shows."""
     settings, store = worker.settings, worker.store
     public = urlsplit(settings.public_url).hostname if settings.public_url else None
@@ -316,6 +323,31 @@ def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> ASGI:
         changed=worker.cashier.look,
     )
     return build(control)
+
+
+def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
+    """Return the public site of a running worker; ``address`` is the one that its samples name."""
+    settings, upstreams = worker.settings, worker.gateway.upstreams
+    public = urlsplit(settings.public_url).hostname if settings.public_url else None
+
+    def resting_s(offer: ServedOffer) -> float:
+        wait = upstreams.pick_key(offer)
+        return wait if isinstance(wait, float) else 0.0
+
+    site = Site(
+        directory=worker.directory,
+        catalog=worker.directory.catalog,
+        address=address,
+        library=Library(docs_folder()),
+        assets=Assets(places()),
+        openapi=control.openapi,
+        not_ready=lambda: "draining" if worker.draining else None,
+        today=lambda: datetime.fromtimestamp(worker.clock.now_ns() // 1_000_000_000, UTC).date(),
+        version=__version__,
+        resting_s=resting_s,
+        hosts=allowed_hosts(settings.host, public),
+    )
+    return Web(site)
 
 
 def _counters(settings: Settings, clock: Clock, name: str) -> Counters:

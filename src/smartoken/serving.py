@@ -29,7 +29,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
-from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running
+from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running, web_plane
 from smartoken.gateway.crew import Crew, Seat, Snapshots
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
@@ -267,7 +267,8 @@ async def _serve(post: Post, say: Say) -> None:
             if seat is None:
                 stack.enter_context(run_file(settings, local, post.token))
             tokens = {"local": post.token, "SMARTOKEN_ADMIN_TOKEN": settings.admin_token}
-            application.attach(GatewayApp(worker.gateway), control_plane(worker, tokens))
+            control = control_plane(worker, tokens)
+            application.attach(GatewayApp(worker.gateway), control, web_plane(worker, control, address))
             redact.known = lambda: _secrets(worker, tokens)
             store.db.announce(local)
             lines: list[str] = []

@@ -11,6 +11,7 @@ RUN, DEV = "requirements.txt", "requirements-dev.txt"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 IMPORTED_AS = {
     "chinesecalendar": "chinese_calendar",
+    "markdown-it-py": "markdown_it",
 }
 # Not imported by name, but needed.
 SERVES = {

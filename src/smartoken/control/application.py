@@ -44,7 +44,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _log = logging.getLogger(__name__)
 
 
-def build(control: Control) -> ASGI:
+def build(control: Control) -> "Guard":
     """Return the control plane over its resources."""
     app = FastAPI(
         title="SmarToken control API",
@@ -109,9 +109,13 @@ async def _unrouted(request: Request, error: Exception) -> Response:
 class Guard:
     """What every request passes before it is routed."""
 
-    def __init__(self, app: ASGI, control: Control) -> None:
+    def __init__(self, app: FastAPI, control: Control) -> None:
         self._app = app
         self._control = control
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of every route, as ``/api/openapi.json`` answers it."""
+        return self._app.openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

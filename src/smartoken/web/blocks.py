@@ -1,0 +1,69 @@
+"""Blocks that Markdown asks for by name, made from the price book: no figure in the docs is typed."""
+
+from collections.abc import Callable, Mapping
+from html import escape
+
+from smartoken.operations.served import ServedModel
+from smartoken.web import figures, filters
+from smartoken.web.pages.catalog import Mix, all_rows, cost_of
+from smartoken.web.render import Renderer
+
+Block = Callable[[Renderer, Mapping[str, str]], str]
+
+
+class BlockError(ValueError):
+    """A block in the docs asks for something that is not there; the message names it."""
+
+
+def _served(renderer: Renderer, facts: Mapping[str, str]) -> ServedModel:
+    name = facts.get("model", "")
+    found = renderer.site.directory.current.models.get(name.lower())
+    if found is None:
+        raise BlockError(f"a block names the model {name!r}, which is not in the catalog")
+    return found
+
+
+def models(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return a table of models: of one family, with an ability, or those named."""
+    rows = all_rows(renderer.site)
+    if "ids" in facts:
+        wanted = facts["ids"].split(",")
+        by_id = {each.id: each for each in rows}
+        missing = [each for each in wanted if each not in by_id]
+        if missing:
+            raise BlockError(f"a block names {', '.join(missing)}, not in the catalog")
+        found = [by_id[each] for each in wanted]
+    else:
+        can = (facts["can"],) if "can" in facts else ()
+        family = (facts["family"],) if "family" in facts else ()
+        found = filters.apply(rows, filters.Filter(can=can, family=family))
+        found = [each for each in found if not each.play]
+    return str(renderer.piece("model_table.html", rows=found))
+
+
+def cost(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return what so many runs cost, with how it was worked out."""
+    served = _served(renderer, facts)
+    prompt, cached, answer = (int(facts.get(name, "0")) for name in ("prompt", "cached", "answer"))
+    mix = Mix(prompt, cached, answer, calls=int(facts.get("runs", "1000")))
+    total = cost_of(served, mix)
+    shown = figures.dollars(total) if total is not None else figures.UNKNOWN
+    of_them = f", {mix.cached:,} of them cached" if mix.cached else ""
+    return (
+        f'<p class="notice"><b>{shown}</b> for {mix.calls:,} runs with '
+        f'<a href="/models/{escape(served.model.id)}">{escape(served.model.name)}</a>: {mix.prompt:,} tokens in'
+        f"{of_them}, {mix.answer:,} out, at the list price of version <code>{escape(served.price_version)}</code>.</p>"
+    )
+
+
+def price(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return a model's price in words."""
+    served = _served(renderer, facts)
+    band = figures.first_band(served.price)
+    if band is None:
+        return f"<p>The price of {escape(served.model.name)} is not known.</p>"
+    rates = [figures.exact_price(each) for each in (band.input, figures.cached_rate(band), band.output)]
+    return f"<p>{escape(served.model.name)}: {rates[0]} in, {rates[1]} cached, {rates[2]} out per 1M tokens.</p>"
+
+
+BLOCKS: Mapping[str, Block] = {"models": models, "cost": cost, "price": price}

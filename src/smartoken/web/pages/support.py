@@ -1,0 +1,180 @@
+"""Help: errors and what to do about them, what providers' errors mean, keys from abroad, search, and the status."""
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from smartoken.errors import SmartokenError, all_errors
+from smartoken.providers.dialect import OPENAI
+from smartoken.providers.registry import DIALECTS
+from smartoken.web import search as index
+from smartoken.web.failure_words import MEANINGS, own_rules, shown_when
+from smartoken.web.library import plain
+from smartoken.web.pages.catalog import all_rows
+from smartoken.web.pages.documents import menu
+from smartoken.web.render import Renderer
+from smartoken.web.resources import Answer, Asked, Site
+
+_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_HEADS = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def codes() -> dict[str, list[type[SmartokenError]]]:
+    """Return the classes of every error code, by status."""
+    found: dict[str, list[type[SmartokenError]]] = defaultdict(list)
+    for each in sorted(all_errors(), key=lambda kind: (kind.status, kind.code)):
+        found[each.code].append(each)
+    return found
+
+
+def help_home(renderer: Renderer, asked: Asked) -> Answer:
+    """Return the front page of help: search, the questions that people ask, and errors."""
+    page = renderer.site.library.pages.get("/help")
+    return renderer.page(
+        "help.html",
+        title="Help",
+        description="Answers about keys, billing, errors and production, each also visible in the product.",
+        path=asked.path,
+        rendered=renderer.markdown(page) if page is not None else None,
+        codes=codes(),
+    )
+
+
+def errors(renderer: Renderer, asked: Asked) -> Answer:
+    """Return the table of every error code."""
+    page = renderer.site.library.pages["/help/errors"]
+    return renderer.page(
+        "errors.html",
+        title="Errors",
+        description="Every error code with its HTTP status, cause, fix, whether to retry and whether it is billed.",
+        path=asked.path,
+        codes=codes(),
+        rendered=renderer.markdown(page),
+        groups=menu(renderer),
+    )
+
+
+def error(renderer: Renderer, asked: Asked) -> Answer | None:
+    """Return the page of one error code."""
+    kinds = codes().get(asked.parts["code"])
+    page = renderer.site.library.pages.get(asked.path)
+    if kinds is None or page is None:
+        return None
+    return renderer.page(
+        "error.html",
+        title=f"Error {kinds[0].code}",
+        description=f"{kinds[0].code}, HTTP {kinds[0].status}: {(kinds[0].__doc__ or '').strip()} Causes and the fix.",
+        path=asked.path,
+        kinds=kinds,
+        rendered=renderer.markdown(page),
+        groups=menu(renderer),
+    )
+
+
+def upstream_errors(renderer: Renderer, asked: Asked) -> Answer:
+    """Return the dictionary of providers' errors, made from the records that classify them."""
+    rows = []
+    for dialect in DIALECTS.values():
+        own = dialect.errors if dialect is OPENAI else own_rules(dialect, OPENAI)
+        rows.append((dialect, [(shown_when(each), each.kind, MEANINGS[each.kind]) for each in own]))
+    return renderer.page(
+        "upstream_errors.html",
+        title="Provider errors",
+        description="What the error codes of Chinese providers mean, whose fault they are, and what the gateway does.",
+        path=asked.path,
+        dialects=rows,
+        meanings=MEANINGS,
+        groups=menu(renderer),
+    )
+
+
+def provider_keys(renderer: Renderer, asked: Asked) -> Answer:
+    """Return where a person outside China gets a key for each provider, with source and date."""
+    site = renderer.site
+    counts: dict[str, int] = defaultdict(int)
+    for offer in site.catalog.offers.values():
+        counts[offer.provider] += 1
+    page = site.library.pages.get(asked.path)
+    records = sorted(site.catalog.providers.values(), key=lambda each: (-counts[each.id], each.name))
+    return renderer.page(
+        "provider_keys.html",
+        title="Provider keys from abroad",
+        description="Where to get a provider key outside China: console, host, contracting company, currency, sources.",
+        path=asked.path,
+        records=[(each, counts[each.id]) for each in records],
+        rendered=renderer.markdown(page) if page is not None else None,
+        here=set(site.directory.current.providers),
+        groups=menu(renderer),
+    )
+
+
+def entries(site: Site) -> list[index.Entry]:
+    """Return everything that can be found."""
+    found = []
+    for page in site.library.pages.values():
+        heads = " · ".join(plain(each) for each in _HEADS.findall(page.body))
+        words = plain(_FENCES.sub(" ", page.body).replace("|", " ").replace("#", " "))
+        kind = "Error" if page.address.startswith("/help/errors/") else "Docs"
+        found.append(index.Entry(kind, page.title, page.address, heads, words, page.description))
+    for row in all_rows(site):
+        model = site.directory.current.models[row.id.lower()].model
+        names = " ".join((model.id, *model.aliases, *model.retired_aliases, model.vendor, model.family))
+        found.append(
+            index.Entry("Model", model.name, row.path, names, f"{model.description} {names}", model.description)
+        )
+    return found
+
+
+def search(renderer: Renderer, asked: Asked) -> Answer:
+    """Return what fits a query."""
+    query = asked.one("q").strip()[:100]
+    hits = index.search(entries(renderer.site), query)
+    return renderer.page(
+        "search.html",
+        title=f"Search: {query}" if query else "Search",
+        description="Search the docs, models and errors of SmarToken.",
+        path=asked.path,
+        query=query,
+        hits=hits,
+    )
+
+
+def _facts(site: Site) -> dict[str, Any]:
+    directory = site.directory.current
+    shown = []
+    for served in site.models:
+        if not served.ready:
+            continue
+        resting = sum(site.resting_s(each) > 0 for each in served.offers)
+        shown.append((served, len(served.offers), resting))
+    return {
+        "draining": site.not_ready(),
+        "models": shown,
+        "providers": sorted(directory.providers.values(), key=lambda each: each.id) if directory.show_providers else [],
+        "revision": directory.revision,
+    }
+
+
+def status(renderer: Renderer, asked: Asked) -> Answer:
+    """Return whether calls are taken now, and which routes rest."""
+    return renderer.page(
+        "status.html",
+        kept=False,
+        title="Status",
+        description="Whether this gateway takes calls now, which models answer here, and which routes are resting.",
+        path=asked.path,
+        **_facts(renderer.site),
+    )
+
+
+def status_json(renderer: Renderer, asked: Asked) -> Answer:
+    """Return the same for programs."""
+    del asked
+    facts = _facts(renderer.site)
+    models = [
+        {"id": served.model.id, "routes": routes, "resting": resting} for served, routes, resting in facts["models"]
+    ]
+    state = "draining" if facts["draining"] else "ready"
+    return Answer(orjson.dumps({"status": state, "models": models}), "application/json", kept=False)

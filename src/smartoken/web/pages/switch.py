@@ -1,0 +1,48 @@
+"""The migration check: paste a request or a snippet, read what to change. Nothing that is pasted is kept."""
+
+from smartoken.web.linter import MAX_TEXT, lint
+from smartoken.web.pages.documents import menu
+from smartoken.web.render import Renderer
+from smartoken.web.resources import Answer, Asked
+
+SAMPLE = """\
+from openai import OpenAI
+
+client = OpenAI(base_url="https://openrouter.ai/api/v1", api_key=os.environ["OPENROUTER_API_KEY"])
+answer = client.chat.completions.create(
+    model="{model}:nitro",
+    messages=[{{"role": "user", "content": "Hello"}}],
+    extra_headers={{"HTTP-Referer": "https://example.com", "X-Title": "My app"}},
+    extra_body={{
+        "models": ["{model}"],
+        "provider": {{"data_collection": "deny"}},
+        "reasoning": {{"effort": "high"}},
+    }},
+)
+"""
+
+
+def check(renderer: Renderer, asked: Asked) -> Answer:
+    """Return the form, with the findings where something was pasted."""
+    site = renderer.site
+    directory = site.directory.current
+    text = asked.form.get("text", "")[:MAX_TEXT]
+
+    def known(name: str) -> str | None:
+        served = directory.models.get(name.lower())
+        if served is not None:
+            return served.model.id
+        alias = directory.aliases.get(name.lower())
+        return alias.model if alias is not None else None
+
+    example = next((each.openrouter_ids[0] for each in site.catalog.models.values() if each.openrouter_ids), "")
+    return renderer.page(
+        "check.html",
+        kept=not asked.form,
+        title="Migration check",
+        description="Paste a request or an SDK snippet from OpenRouter or OpenAI: each field that changes, and how.",
+        path=asked.path,
+        text=text or SAMPLE.format(model=example),
+        report=lint(text, site.address, known) if text.strip() else None,
+        groups=menu(renderer),
+    )

@@ -1,0 +1,78 @@
+"""Templates and what they share: the layout's facts, filters for figures, and Markdown with generated blocks."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from smartoken.web import figures
+from smartoken.web.library import Document
+from smartoken.web.markdown import Rendered, Writer, code_block
+from smartoken.web.resources import Answer, Site
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+# Set before the first paint, so that a chosen theme never flashes; the policy for content allows it by its hash.
+THEME_LINE = 'try{var t=localStorage.getItem("theme");if(t)document.documentElement.dataset.theme=t}catch(e){}'
+MENU = (
+    ("Models", "/models"),
+    ("Pricing", "/pricing"),
+    ("Docs", "/docs"),
+    ("Use cases", "/use-cases"),
+    ("Help", "/help"),
+    ("Status", "/status"),
+)
+SAMPLE_ADDRESS = "http://127.0.0.1:8000"
+
+
+class Renderer:
+    """Turns facts into pages of the site."""
+
+    def __init__(self, site: Site, blocks: Mapping[str, Callable[["Renderer", Mapping[str, str]], str]]) -> None:
+        self.site = site
+        self._blocks = blocks
+        self._jinja = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        filters = ("price", "exact_price", "dollars", "amount_text", "tokens", "day", "region", "yes_no", "hours_words")
+        self._jinja.filters.update({name: getattr(figures, name) for name in filters})
+        self._jinja.globals.update(menu=MENU, theme_line=Markup(THEME_LINE), unknown=figures.UNKNOWN)  # noqa: S704 - ours
+        self._writer = Writer(self._block)
+        self._document = lru_cache(maxsize=64)(self._render_document)
+
+    def page(self, template: str, /, *, status: int = 200, kept: bool = True, **facts: Any) -> Answer:
+        """Return a page from its template; ``title``, ``description`` and ``path`` are asked of every caller."""
+        shared = {
+            "stamp": self.site.assets.stamp,
+            "built": self.site.assets.built,
+            "address": self.site.address,
+            "version": self.site.version,
+        }
+        html = self._jinja.get_template(template).render({**shared, **facts})
+        return Answer(html.encode(), status=status, kept=kept)
+
+    def piece(self, template: str, **facts: Any) -> Markup:
+        """Return a part of a page."""
+        return Markup(self._jinja.get_template(template).render(facts))  # noqa: S704 - an escaping template's output
+
+    def code(self, text: str, language: str, tab: str | None = None) -> Markup:
+        """Return a coloured sample."""
+        return Markup(code_block(text, language, tab=tab))  # noqa: S704 - escaped where it is made
+
+    def markdown(self, document: Document) -> Rendered:
+        """Return a document's HTML as it stands with the present directory."""
+        return self._document(document, self.site.directory.current.revision)
+
+    def _render_document(self, document: Document, _revision: int) -> Rendered:
+        replaced = {SAMPLE_ADDRESS: self.site.address, "{{BASE_URL}}": self.site.address}
+        return self._writer.render(document.body, lambda target: self.site.library.link(document, target), replaced)
+
+    def _block(self, name: str, facts: Mapping[str, str]) -> str:
+        maker = self._blocks.get(name)
+        return maker(self, facts) if maker is not None else ""  # any other comment is a comment

@@ -1,0 +1,81 @@
+"""What the web plane is given by ``app``, opened once and passed in; and what a page is asked and answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Protocol
+
+from smartoken.catalog.files import Catalog
+from smartoken.operations.directory import Directory
+from smartoken.operations.served import ServedModel, ServedOffer
+from smartoken.web.assets import Assets
+from smartoken.web.library import Library
+
+
+class DirectoryView(Protocol):
+    """The current directory of this worker."""
+
+    @property
+    def current(self) -> Directory:
+        """The newest directory that was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The web plane's resources. ``hosts`` are the names it answers to (without port); None: to any.
+
+    Nothing here reads the database: every page comes from the directory that the worker holds in memory anyway.
+    """
+
+    directory: DirectoryView
+    catalog: Catalog
+    address: str  # as samples name it: http://127.0.0.1:8000
+    library: Library
+    assets: Assets
+    openapi: Callable[[], Mapping[str, Any]]  # the control plane's own description
+    not_ready: Callable[[], str | None]
+    today: Callable[[], date]
+    version: str
+    resting_s: Callable[[ServedOffer], float]  # how long a route is not tried, 0: it is in use
+    hosts: frozenset[str] | None = None
+
+    @property
+    def models(self) -> list[ServedModel]:
+        """Every model that a visitor may see, by id; the sandbox's come last."""
+        found = self.directory.current.models.values()
+        return sorted(found, key=lambda each: (each.model.vendor == "sandbox", each.model.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of a visitor: path parameters by name, query parameters in the order in which they came."""
+
+    path: str
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def one(self, name: str, otherwise: str = "") -> str:
+        """Return the first value of a query parameter."""
+        return next(iter(self.query.get(name, ())), otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back. ``kept``: the same for everybody until the directory changes."""
+
+    body: bytes
+    media: str = "text/html; charset=utf-8"
+    status: int = 200
+    location: str | None = None
+    kept: bool = True
+
+
+def text_answer(text: str, media: str = "text/plain; charset=utf-8") -> Answer:
+    """Return plain text as an answer."""
+    return Answer(text.encode(), media)
+
+
+def moved(location: str) -> Answer:
+    """Send the visitor elsewhere for good."""
+    return Answer(b"", status=308, location=location)

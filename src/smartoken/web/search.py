@@ -1,0 +1,88 @@
+"""Search over docs, models and errors: an index in memory, no third party, the query in the address. Pure.
+
+A page scores by where the words stand: title, headings, then text. Every word must stand somewhere, as the beginning
+of a word. The index of a few hundred pages is a list; reading it all takes about a millisecond.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_WORD = re.compile(r"[a-z0-9][a-z0-9._/-]*")
+_TITLE, _HEADING, _TEXT = 12, 5, 1
+_MOST, _AROUND = 30, 90
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One page of the index, in lower case where it is searched."""
+
+    kind: str  # "Docs", "Model", "Error"
+    title: str
+    address: str
+    headings: str
+    text: str
+    said: str  # shown where no passage fits better
+
+    @property
+    def searched(self) -> tuple[str, str, str]:
+        """Title, headings and text in lower case."""
+        return f"{self.title} {self.address}".lower(), self.headings.lower(), self.text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer of a search."""
+
+    entry: Entry
+    passage: str
+    score: int
+
+
+def words_of(query: str) -> list[str]:
+    """Return the words of a query."""
+    return _WORD.findall(query.lower())[:8]
+
+
+def search(entries: Iterable[Entry], query: str) -> list[Hit]:
+    """Return the best hits, best first."""
+    words = words_of(query)
+    if not words:
+        return []
+    patterns = [re.compile(rf"(?<![a-z0-9]){re.escape(word)}") for word in words]
+    found = []
+    for entry in entries:
+        score = _score(entry, patterns, words)
+        if score:
+            found.append(Hit(entry, passage(entry, patterns), score))
+    return sorted(found, key=lambda hit: (-hit.score, hit.entry.title))[:_MOST]
+
+
+def _score(entry: Entry, patterns: Sequence[re.Pattern[str]], words: Sequence[str]) -> int:
+    title, headings, text = entry.searched
+    total = 0
+    for pattern, word in zip(patterns, words, strict=True):
+        if pattern.search(title):
+            total += _TITLE + (_TITLE if title.partition(" ")[0].endswith(word) else 0)
+        elif pattern.search(headings):
+            total += _HEADING
+        elif pattern.search(text):
+            total += _TEXT
+        else:
+            return 0
+    return total
+
+
+def passage(entry: Entry, patterns: Sequence[re.Pattern[str]]) -> str:
+    """Return the words around the first hit in the text."""
+    lowered = entry.text.lower()
+    hit = next((each for each in (pattern.search(lowered) for pattern in patterns) if each is not None), None)
+    if hit is None:
+        return entry.said
+    begin, end = max(0, hit.start() - _AROUND), hit.end() + _AROUND
+    piece = entry.text[begin:end]
+    if begin:
+        piece = "… " + piece.partition(" ")[2]
+    if end < len(entry.text):
+        piece = piece.rpartition(" ")[0] + " …"
+    return piece
