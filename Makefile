@@ -1,6 +1,6 @@
 # Each target is `python3 dev.py TARGET`; without make, call that. ARGS are passed on: make test ARGS="-k wallet".
 PYTHON3 ?= python3
-TARGETS := run test check acceptance bench test-real test-full docs lock fmt
+TARGETS := run test check acceptance bench test-real test-full docs assets screenshots lock fmt
 
 .PHONY: help $(TARGETS)
 help:

@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from frontend import build as frontend
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "smartoken-stamp.json"
@@ -29,7 +31,7 @@ VERSIONS = ((3, 14), (3, 13), (3, 12), (3, 11))
 PROBE = "import sys, ssl, sqlite3, venv; print('%d.%d' % sys.version_info[:2])"
 OLDEST_PIP = (22, 3)  # the first with `pip --python`
 COVERAGE_FLOOR = 90
-LINTED = ("src", "tests", "dev.py")
+LINTED = ("src", "tests", "frontend", "dev.py")
 NO_REGISTRY = (
     "Retrying (",
     "from versions: none",
@@ -272,9 +274,24 @@ def ready(target: str, *, dev: bool) -> None:
     STAMP.write_text(json.dumps({"run": locks["run"], "dev": locks["dev"] if dev else ""}), encoding="utf-8")
 
 
+def assets(arguments: list[str]) -> None:
+    """Build the site's styles, scripts and fonts, unless they are built."""
+    ready("assets", dev=False)
+    step("assets", [venv_python(), str(ROOT / "frontend" / "build.py"), *arguments])
+
+
+def begin_assets() -> None:
+    """Build the site's assets beside the start: the gateway answers at once, pages are plain until it is done."""
+    if frontend.built(frontend.PLACE) or not os.access("/bin/sh", os.X_OK):
+        return
+    script = 'mkdir -p build && "$0" frontend/build.py --background > build/web.log 2>&1 &'
+    subprocess.run(["/bin/sh", "-c", script, venv_python()], cwd=str(ROOT), check=False, stdin=subprocess.DEVNULL)
+
+
 def run(arguments: list[str]) -> None:
     """Start the product on the first free port from 8000."""
     ready("run", dev=False)
+    begin_assets()
     os.chdir(str(ROOT))
     os.execv(venv_python(), [venv_python(), "-m", "smartoken", "serve", *arguments])  # noqa: S606 - no shell wanted
 
@@ -334,6 +351,7 @@ def check(arguments: list[str]) -> None:
     step("import rule", [venv_python(), str(VENV / "bin" / "lint-imports"), "--no-cache"])
     say(f"ok {distributions()} distributions at run time (build/sbom.json)")
     client("node")
+    assets([])
     coverage = ["--cov", "smartoken", "--cov-report", "", "--cov-fail-under", str(COVERAGE_FLOOR)]
     step("tests with coverage", pytest("-n", "auto", *coverage, "tests", *arguments), shown=True)
 
@@ -381,6 +399,13 @@ def docs(arguments: list[str]) -> None:
     step("docs", pytest("tests/architecture/test_docs.py", *arguments), shown=True)
 
 
+def screenshots(arguments: list[str]) -> None:
+    """Take pictures of the site's pages with Chromium: 390, 820 and 1440 px, light and dark."""
+    ready("screenshots", dev=True)
+    assets([])
+    step("screenshots", [venv_python(), *folder_of("tests/browser/screenshots.py"), *arguments], shown=True)
+
+
 def fmt(arguments: list[str]) -> None:
     """Format the code and apply the linter's safe fixes."""
     ready("fmt", dev=True)
@@ -408,6 +433,8 @@ TARGETS = {
     "test-real": test_real,
     "test-full": test_full,
     "docs": docs,
+    "assets": assets,
+    "screenshots": screenshots,
     "lock": lock,
     "fmt": fmt,
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build the site's assets: ``python3 frontend/build.py [FOLDER]``; standard library only, Python 3.8 or later.
+"""Build the site's assets: ``python3 frontend/build.py [--background] [FOLDER]``; standard library, Python >= 3.8.
 
 Fonts and the bundler come from npm by the lock file beside this one, Node from the machine if it is 20 or newer, else
 from the wheel that ``node-wheel.txt`` names. A stamp over all inputs stands in ``manifest.json``, written last, so a
@@ -48,7 +48,7 @@ def stamp() -> str:
 def built(place: Path) -> bool:
     """Whether a folder holds a whole build of the present inputs."""
     try:
-        return json.loads((place / "manifest.json").read_bytes())["stamp"] == stamp()
+        return bool(json.loads((place / "manifest.json").read_bytes())["stamp"] == stamp())
     except (OSError, ValueError, KeyError):
         return False
 
@@ -169,7 +169,11 @@ def build(place: Path = PLACE) -> bool:
 
 def main() -> int:
     """Build; 1 with the reason on failure."""
-    place = Path(sys.argv[1]) if len(sys.argv) > 1 else PLACE
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--background"]:
+        os.nice(10)
+        del arguments[0]
+    place = Path(arguments[0]) if arguments else PLACE
     try:
         done = build(place)
     except (BuildError, OSError) as problem:

@@ -36,6 +36,16 @@ def test_the_wheel_holds_every_file_of_the_package_and_none_of_the_tests(wheel):
     assert [name for name in names if not name.startswith(("smartoken/", f"smartoken-{smartoken.__version__}."))] == []
 
 
+def test_the_wheel_holds_the_docs_and_the_built_assets_of_the_site(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    docs = {f"smartoken/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "docs").rglob("*.md")}
+    assert "smartoken/docs/quickstart.md" in docs
+    assert docs <= names
+    assets = {"app.css", "app.js", "icon.svg", "inter.woff2", "jetbrains-mono.woff2", "manifest.json"}
+    assert {f"smartoken/web/assets/{name}" for name in assets} <= names
+
+
 def run_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the unpacked wheel first on its path, outside the checkout."""
     env = clean_environment({"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"})
