@@ -153,11 +153,11 @@ class Worker:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-def open_store(settings: Settings, *, migrate: bool = True) -> OpenStore:
-    """Open the store, migrated unless that is done, with the vault and the pepper of its keys.
+def make_data_dir(settings: Settings) -> None:
+    """Make the data dir where there is none.
 
     Raises:
-        StoreBusyError, SecretKeyError, VaultError, SchemaError: each says what to do.
+        StoreError: it cannot be made.
 
     """
     try:
@@ -166,6 +166,16 @@ def open_store(settings: Settings, *, migrate: bool = True) -> OpenStore:
         raise StoreError(
             f"SMARTOKEN_DATA_DIR {settings.data_dir} cannot be made: {error.strerror}. Choose a writable folder."
         ) from error
+
+
+def open_store(settings: Settings, *, migrate: bool = True) -> OpenStore:
+    """Open the store, migrated unless that is done, with the vault and the pepper of its keys.
+
+    Raises:
+        StoreBusyError, SecretKeyError, VaultError, SchemaError: each says what to do.
+
+    """
+    make_data_dir(settings)
     vault = Vault(secret_keys(settings.secret_key, settings.data_dir))
     db = Database.open(settings.database_url)
     try:

@@ -103,6 +103,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def _unbindable(settings: Settings, error: OSError) -> PortTakenError:
+    return PortTakenError(f"SMARTOKEN_HOST {settings.host} cannot be listened on: {error.strerror or error}.")
+
+
 def bind(settings: Settings) -> socket.socket:
     """Return a listening socket: the port that was asked for, or from the default on the first free one.
 
@@ -114,6 +118,8 @@ def bind(settings: Settings) -> socket.socket:
         try:
             return _listen(settings.host, settings.port)
         except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise _unbindable(settings, error) from error
             raise PortTakenError(
                 f"Port {settings.port} on {settings.host} is taken by {holder_of(settings.port)}: {error.strerror}. "
                 "Choose another SMARTOKEN_PORT or stop it."
@@ -123,9 +129,7 @@ def bind(settings: Settings) -> socket.socket:
             return _listen(settings.host, port)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                raise PortTakenError(
-                    f"SMARTOKEN_HOST {settings.host!r} cannot be listened on: {error.strerror or error}."
-                ) from error
+                raise _unbindable(settings, error) from error
     raise PortTakenError(f"Ports {settings.port} to {settings.port + _PORTS_TRIED - 1} are all taken.")
 
 

@@ -205,6 +205,56 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(shell):
     }
 
 
+def test_doctor_names_files_that_others_can_read(shell):
+    (shell.folder / "data").mkdir()
+    (shell.folder / "data" / "demo-key").write_text("made up")
+    (shell.folder / "data" / "demo-key").chmod(0o644)
+    (found,) = [each for each in json.loads(shell("doctor", "--json").stdout)["findings"] if each["check"] == "files"]
+    assert found["verdict"] == "warn"
+    assert "demo-key" in found["words"]
+    assert "chmod 600" in found["remedy"]
+
+
+def test_what_doctor_says_of_a_wrong_region_are_two_sentences(shell):
+    said = shell("doctor", code=1, DEEPSEEK_API_KEY="made-up", DEEPSEEK_REGION="mars").stdout
+    assert re.search(r"DEEPSEEK_REGION is 'mars'; DeepSeek has [^.]+\. Correct the variable\.", said)
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("restore", "a.db")])
+def test_a_data_dir_that_cannot_be_made_is_said_without_a_trace(shell, command):
+    (shell.folder / "file").touch()
+    said = shell(*command, code=1, SMARTOKEN_DATA_DIR=str(shell.folder / "file" / "data")).stderr
+    assert "SMARTOKEN_DATA_DIR" in said
+    assert "cannot be made" in said
+
+
+FLAGS = [
+    (("--rpm", "-5"), "`--rpm` must be from 0"),
+    (("--budget", "x"), "`--budget`: amount must be"),
+    (("--budget", "1", "--period", "year"), "`--period` must be 'total'"),
+    (("--allowed-ip", "zz"), "`--allowed-ip` must hold"),
+    (("--expires-at", "2020-01-01T00:00:00Z"), "`--expires-at` must be in the future"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), FLAGS)
+def test_what_is_wrong_with_an_option_is_said_by_its_name(shell, options, said):
+    shell("apply", shell.file(SETUP))
+    told = shell("key", "create", "--account", "acme", "--name", "ci", *options, code=2).stderr
+    assert told.startswith(said)
+    assert "`param`" not in told
+
+
+def test_the_lock_tells_of_a_server_whose_run_file_is_gone(served):
+    (served.folder / "data" / "run.json").unlink()
+    (server,) = [
+        each for each in json.loads(served("doctor", "--json").stdout)["findings"] if each["check"] == "server"
+    ]
+    assert server["verdict"] == "warn"
+    assert served.address in server["words"]
+    assert served.address in served.process("serve").stdout
+
+
 def test_commands_work_through_the_server_that_holds_the_data_dir(served):
     path = served.file(SETUP)
     secret = re.search(r"^key acme/staging: (\S+)", served("apply", path).stdout, re.MULTILINE)[1]

@@ -111,6 +111,11 @@ class Table:
         place = self._place if key is None else (*self._place, key)
         return self._source.error(place, message)
 
+    def misspelt(self, key: str) -> CatalogError | None:
+        """Return the error for a key that nobody asked for yet and that looks like ``key``, which is not written."""
+        near = difflib.get_close_matches(key, self._values.keys() - self._asked, n=1) if key not in self._values else []
+        return self.error(f"unknown key `{near[0]}`; did you mean `{key}`?", near[0]) if near else None
+
     def done(self) -> None:
         """Refuse keys that no accessor asked for, in this table and in every table handed out from it.
 

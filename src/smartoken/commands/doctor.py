@@ -7,11 +7,13 @@ that nothing is billed: any HTTP answer shows that DNS, connection, TLS and prox
 import asyncio
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import typer
 
@@ -31,9 +33,10 @@ from smartoken.providers.proxy import ProxyError
 from smartoken.providers.registry import DIALECTS
 from smartoken.providers.setup import ProviderSetup
 from smartoken.providers.upstream import Peer, PeerError, Timeouts, UpstreamError
-from smartoken.serving import read_running
+from smartoken.serving import RUN_FILE, read_running
 from smartoken.settings import SettingError, Settings
 from smartoken.store.database import Database, is_sqlite, sqlite_path
+from smartoken.store.filelock import holder
 from smartoken.store.keyfile import SecretKeyError, secret_keys
 from smartoken.store.migrate import SchemaError, pending
 from smartoken.store.vault import Vault, VaultError
@@ -72,25 +75,26 @@ def examine(environment: Mapping[str, str]) -> Iterable[Finding]:
     try:
         settings = Settings.from_env(environment)
     except SettingError as problem:
-        yield Finding("settings", Verdict.FAIL, str(problem), "Correct the variable.")
+        words = str(problem)
+        yield Finding("settings", Verdict.FAIL, words if words.endswith(".") else f"{words}.", "Correct the variable.")
         return
     yield Finding("settings", Verdict.OK, f"Python {sys.version.split()[0]}, data in {settings.data_dir}.")
-    server = read_running(settings.data_dir)
-    where = f"serves on {server.address} (process {server.pid})." if server is not None else "is not running."
-    yield Finding("server", Verdict.OK, f"It {where}")
+    yield _server(settings)
     folder = settings.data_dir if settings.data_dir.exists() else settings.data_dir.parent
     yield findings.disk(shutil.disk_usage(folder).free if folder.exists() else 0, str(folder))
     if folder.exists() and not os.access(folder, os.W_OK):
         yield Finding(
             "data dir", Verdict.FAIL, f"{folder} cannot be written.", "Change its owner or SMARTOKEN_DATA_DIR."
         )
+    yield from findings.open_files(_modes(settings.data_dir))
     catalog = load_catalog()
     extras = Extras()
     try:
         keys = environment_keys(settings, catalog)
         extras = Extras(tuple(providers_of(catalog, keys, proxies(settings))))
     except (RegionError, ProxyError) as problem:
-        yield Finding("providers", Verdict.FAIL, str(problem), "Correct the variable.")
+        words = str(problem)
+        yield Finding("providers", Verdict.FAIL, words if words.endswith(".") else f"{words}.", "Correct the variable.")
     database, directory, priced = _database(settings, catalog, extras)
     yield from database
     reached = asyncio.run(_providers(settings, tuple(directory.providers.values()) if directory else extras.providers))
@@ -101,6 +105,30 @@ def examine(environment: Mapping[str, str]) -> Iterable[Finding]:
     today = SystemClock().now().date()
     yield findings.exchange(priced.fx, today)
     yield findings.holidays(catalog, today)
+
+
+def _server(settings: Settings) -> Finding:
+    """Say who serves this data dir, by its file or, should that be gone, by the lock on the database."""
+    server = read_running(settings.data_dir)
+    if server is not None:
+        return Finding("server", Verdict.OK, f"It serves on {server.address} (process {server.pid}).")
+    url = settings.database_url
+    held = holder(sqlite_path(url)) if is_sqlite(url) else None
+    if held is None:
+        return Finding("server", Verdict.OK, "It is not running.")
+    pid, address = held
+    where = f"serves on {address}" if address else "holds the database"
+    words = f"Process {pid or 'unknown'} {where}, but {RUN_FILE} is gone or its server does not answer."
+    remedy = "Commands cannot reach it: stop it and start it again."
+    return Finding("server", Verdict.WARN, words, remedy)
+
+
+def _modes(data_dir: Path) -> list[tuple[str, int]]:
+    """Return the files of the data dir and their modes; none where the folder cannot be looked into."""
+    try:
+        return [(str(each), stat.S_IMODE(each.stat().st_mode)) for each in sorted(data_dir.iterdir()) if each.is_file()]
+    except OSError:
+        return []
 
 
 def _database(settings: Settings, catalog: Catalog, extras: Extras) -> tuple[list[Finding], Directory | None, Catalog]:

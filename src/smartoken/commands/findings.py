@@ -1,5 +1,6 @@
 """What ``doctor`` finds: each check's verdict, and what to do about it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -58,6 +59,15 @@ def disk(free_bytes: int, folder: str) -> Finding:
     if free_bytes < SCARCE_DISK_BYTES:
         return Finding("disk", Verdict.WARN, room, "Plan for more room.")
     return Finding("disk", Verdict.OK, room)
+
+
+def open_files(modes: Sequence[tuple[str, int]]) -> list[Finding]:
+    """Judge who can read the files of the data dir, keys and tokens among them."""
+    wide = [path for path, mode in modes if mode & 0o077]
+    if not wide:
+        return []
+    words = f"Open to others on this machine: {', '.join(wide[:8])}{' and more' if len(wide) > 8 else ''}."  # noqa: PLR2004 - a line
+    return [Finding("files", Verdict.WARN, words, f"Run `chmod 600 {' '.join(wide[:8])}`.")]
 
 
 def prices(directory: Directory) -> list[Finding]:

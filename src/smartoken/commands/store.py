@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from smartoken.app import make_data_dir
 from smartoken.commands.terminal import Json, invocation, say, say_json
 from smartoken.store import backup as copies
 from smartoken.store.database import Database
@@ -16,7 +17,7 @@ File = Annotated[Path, typer.Argument(help="The backup file.", metavar="FILE")]
 def migrate(context: typer.Context, *, json_output: Json = False) -> None:
     """Bring the database to this release's schema; `serve` does the same at its start."""
     settings = invocation(context).settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(settings)
     database = Database.open(settings.database_url)
     try:
         before = upgrade(settings.database_url)
@@ -49,7 +50,7 @@ def backup(context: typer.Context, file: File, *, json_output: Json = False) -> 
 def restore(context: typer.Context, file: File, *, json_output: Json = False) -> None:
     """Put FILE in the database's place and migrate it; what was there is moved aside. Stop the server first."""
     settings = invocation(context).settings()
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_dir(settings)
     outcome = copies.restore(settings.database_url, file)
     if outcome.done:
         upgrade(settings.database_url)

@@ -1,7 +1,8 @@
 """What commands share: settings, lines and tables on stdout, refusals on stderr with an exit code."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import orjson
@@ -21,11 +22,12 @@ class RefusedError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Invocation:
-    """One run of the command line: the environment that it was started in."""
+    """One run of the command line: the environment that it was started in, and the options of its command."""
 
     environment: Mapping[str, str]
+    flags: dict[str, str] = field(default_factory=dict)  # an option's name -> how it is written
 
     def settings(self) -> Settings:
         """Return the settings; raises ``SettingError``."""
@@ -35,7 +37,21 @@ class Invocation:
 def invocation(context: typer.Context) -> Invocation:
     """Return the run that a command belongs to."""
     found: Invocation = context.find_root().obj
+    found.flags = {
+        str(each.name): max(each.opts, key=len) for each in context.command.params if each.param_type_name == "option"
+    }
     return found
+
+
+def in_flags(text: str, flags: Mapping[str, str]) -> str:
+    """Return a message of the control API with the fields that the command has options for as they are written here."""
+
+    def flag(match: re.Match[str]) -> str:
+        name = re.sub(r"\.[0-9]+$", "", match[1]).rpartition(".")[2]
+        found = flags.get(name) or flags.get(name.removesuffix("s"))
+        return f"`{found}`" if found is not None else match[0]
+
+    return re.sub(r"`([a-z_]+(?:\.[a-z0-9_]+)*)`", flag, text)
 
 
 def say(text: str = "") -> None:

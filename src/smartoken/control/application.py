@@ -16,7 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from smartoken import __version__
-from smartoken.control import admin, calls, keys, prices, staff, wallet
+from smartoken.control import admin, calls, keys, prices, reconcile, staff, wallet
+from smartoken.control.malformed import malformed
 from smartoken.control.resources import Control
 from smartoken.errors import (
     InternalError,
@@ -55,7 +56,7 @@ def build(control: Control) -> "Guard":
         redirect_slashes=False,
     )
     app.state.control = control
-    for router in (keys.router, calls.router, admin.router, wallet.router, staff.router, prices.router):
+    for router in (keys.router, calls.router, admin.router, wallet.router, staff.router, prices.router, reconcile.router):
         app.include_router(router, prefix=PREFIX)
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -84,14 +85,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
-    """Name the first field that is wrong; what was sent is not repeated, since it may be a secret."""
-    first: dict[str, Any] = error.errors()[0] if isinstance(error, RequestValidationError) else {}
-    place = [str(each) for each in first.get("loc", ())]
-    param = ".".join(place[1:]) or None
-    if first.get("type") == "json_invalid":
-        return _answer(request, InvalidRequestError("The body is not valid JSON."))
-    message = str(first.get("msg", "The request is malformed"))
-    return _answer(request, InvalidRequestError(f"`{param or 'body'}`: {message}.", param=param))
+    """Name the first field that is wrong."""
+    return _answer(request, malformed(error.errors() if isinstance(error, RequestValidationError) else ()))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -112,9 +112,9 @@ def _hold(quote: Quote) -> dict[str, Any]:
         shown["refusal"] = {
             "code": refusal.code,
             "status": refusal.status,
-            "message": str(refusal),
+            "message": refusal.message,
             "limit_source": refusal.limit_source,
-            "remedy": refusal.remedy,
+            "remedy": refusal.remedy_text,
         }
     return shown
 

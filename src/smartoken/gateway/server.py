@@ -10,6 +10,8 @@ A client that closes its sending side has left, as with nginx.
 """
 
 import asyncio
+import os
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
@@ -23,6 +25,7 @@ from uvicorn.server import ServerState
 from smartoken.errors import InvalidRequestError, RequestTooLargeError, error_body
 from smartoken.gateway.exchange import Exchange
 from smartoken.gateway.reply import ASGI, Headers
+from smartoken.ids import ENTROPY_BYTES, new_id
 
 HEAD_S = 10.0  # for a head, from its first byte
 BODY_S = 30.0  # between two pieces of a body, and for the rest of one that nobody waits for
@@ -365,8 +368,10 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._deaf = True
-        body = orjson.dumps(error_body(error, ""))
+        request_id = new_id("req", time.time_ns(), os.urandom(ENTROPY_BYTES))
+        body = orjson.dumps(error_body(error, request_id))
         head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        head += f"x-request-id: {request_id}\r\n"
         self._refusal = f"{head}connection: close\r\n\r\n".encode() + body
         broken = self._receiving
         if broken is not None and not broken.complete:

@@ -117,7 +117,7 @@ def create(conn: Connection, work: Work, account: str | None, wanted: Wanted) ->
     account_id = account_id_of(conn, work, Permission.KEYS_WRITE, account)
     if account_id is None:
         raise InvalidRequestError("Name the account that the key belongs to.", param="account")
-    columns = _columns(wanted)
+    columns = _columns(wanted, work.now_ms)
     if "name" not in columns:
         raise InvalidRequestError("A key needs a `name`.", param="name")
     _refuse_taken(conn, account_id, columns["name"], None)
@@ -168,7 +168,7 @@ def change(conn: Connection, work: Work, key_id: str, wanted: Wanted) -> dict[st
     row = _row(conn, work, Permission.KEYS_WRITE, key_id)
     _refuse_revoked(row)
     before = shown(conn, [row])[0]
-    columns = _columns(wanted)
+    columns = _columns(wanted, work.now_ms)
     if wanted.get("status", "active") not in STATUSES:
         raise InvalidRequestError(f"`status` must be one of {', '.join(STATUSES)}; DELETE revokes.", param="status")
     if "name" in columns:
@@ -223,7 +223,7 @@ def _refuse_revoked(row: Mapping[str, Any]) -> None:
         raise InvalidRequestError("The key was revoked, which is final; make another one.", param="key_id")
 
 
-def _columns(wanted: Wanted) -> dict[str, Any]:
+def _columns(wanted: Wanted, now_ms: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "name" in wanted:
         found["name"] = fields.text(wanted["name"], "name", 200)
@@ -248,4 +248,8 @@ def _columns(wanted: Wanted) -> dict[str, Any]:
     if "expires_at" in wanted:
         expires = wanted["expires_at"]
         found["expires_ms"] = fields.instant(expires, "expires_at") if expires is not None else None
+        if found["expires_ms"] is not None and found["expires_ms"] <= now_ms:
+            raise InvalidRequestError(
+                "`expires_at` must be in the future; to end a key now, pause or revoke it.", param="expires_at"
+            )
     return found

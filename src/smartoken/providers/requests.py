@@ -5,6 +5,7 @@ refused with its name; a parameter that the vendor ignores travels and a warning
 untouched, and the client's dictionary is never mutated.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -140,9 +141,10 @@ def _check_tools(dialect: Dialect, model: Model, tools: Any) -> None:
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         kind = tool.get("type") if isinstance(tool, dict) else None
         if kind not in dialect.tool_types:
+            where = f"tools[{index}].type"
             raise InvalidRequestError(
-                f"`tools[{index}].type` {kind!r} is not offered here; hosted tools change the provider's price.",
-                param=f"tools[{index}].type",
+                f"`{where}` {json.dumps(kind)} is not offered here; hosted tools change the provider's price.",
+                param=where,
             )
     if model.abilities.tools is False:
         raise InvalidRequestError(f"`tools`: {model.id} calls no tools.", param="tools")

@@ -87,6 +87,18 @@ def held_by_this_process(database: Path) -> bool:
         os.close(fd)
 
 
+def holder(database: Path) -> tuple[int | None, str | None] | None:
+    """Return the process that holds a database and the address it serves, None where nobody holds it."""
+    try:
+        fd = os.open(lock_path(database), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return None if try_lock(fd) else _holder(fd)  # closing gives back what was taken
+    finally:
+        os.close(fd)
+
+
 def _holder(fd: int) -> tuple[int | None, str | None]:
     pid, _, address = os.pread(fd, _LONGEST, 0).decode("utf-8", "replace").strip().partition(" ")
     return (int(pid) if pid.isdecimal() else None), (address or None)

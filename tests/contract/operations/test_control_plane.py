@@ -187,6 +187,7 @@ BAD = [
     ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "allowed_ips": ["nowhere"]}, 400, "allowed_ips"),
     ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "allowed_origins": ["x"]}, 400, "allowed_origins"),
     ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "expires_at": "soon"}, 400, "expires_at"),
+    ("POST", "/api/v1/keys", {"name": "x", "account": "acme", "expires_at": "2020-01-01T00:00:00Z"}, 400, "expires_at"),
     ("POST", "/api/v1/keys", b"{", 400, None),
     ("POST", "/api/v1/keys", [], 400, None),
     ("GET", "/api/v1/keys?limit=501", None, 400, "limit"),

@@ -105,6 +105,7 @@ def test_what_is_no_request_gets_400_and_the_connection_closes(run: Run, name: s
             status, headers, body = await client.answer()
             assert (status, headers["connection"]) == (400, "close")
             assert b'"code":"invalid_request"' in body
+            assert headers["x-request-id"].encode() in body
             assert await client.rest() == b""
 
     run(main)

@@ -139,6 +139,13 @@ def test_a_private_address_needs_to_be_meant(url):
         read_setup(text.replace("allow_private = true\n", ""), "s", ENVIRONMENT)
 
 
+def test_a_misspelt_permission_is_named_before_the_rule_that_it_would_lift():
+    text = WHOLE.replace("allow_private = true", "alow_private = true")
+    assert text != WHOLE
+    with pytest.raises(CatalogError, match="unknown key `alow_private`; did you mean `allow_private`"):
+        read_setup(text, "s", ENVIRONMENT)
+
+
 def test_the_example_of_the_interface_is_read_whole():
     file = read_setup(WHOLE, "setup.toml", ENVIRONMENT)
     assert [each.label for each in file.items] == [

@@ -7,6 +7,8 @@ Known fields are checked for type and range and never changed; unknown ones trav
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from smartoken.errors import InvalidRequestError
 from smartoken.gateway.protocols.body import read_object
 
@@ -33,7 +35,9 @@ class ChatRequest(NamedTuple):
 
 
 def _fail(param: str, rule: str, got: Any) -> InvalidRequestError:
-    shown = repr(got)
+    if got is None:
+        return InvalidRequestError(f"`{param}` must be {rule}; it is missing or null.", param=param)
+    shown = orjson.dumps(got).decode()  # in the client's words: it sent JSON
     if len(shown) > 60:  # noqa: PLR2004 - a message, not a rule
         shown = f"{shown[:57]}..."
     return InvalidRequestError(f"`{param}` must be {rule}, got {shown}.", param=param)
