@@ -83,3 +83,14 @@ class ReconciledAnswer(Answer):
     summary: Entry
     findings: list[Entry]
     cells: list[Entry]
+
+
+class RunAnswer(Answer):
+    """A comparison that was made."""
+
+    id: str
+    kind: str
+    actor: str
+    ok: bool
+    summary: Entry
+    created_at: str

@@ -56,8 +56,8 @@ def build(control: Control) -> "Guard":
         redirect_slashes=False,
     )
     app.state.control = control
-    for router in (keys.router, calls.router, admin.router, wallet.router, staff.router, prices.router, reconcile.router):
-        app.include_router(router, prefix=PREFIX)
+    for each in (keys, calls, admin, wallet, staff, prices, reconcile):
+        app.include_router(each.router, prefix=PREFIX)
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _unrouted)
