@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import demo, drill, key
+from smartoken.commands import demo, drill, key, prices, reconcile, token, wallet
+from smartoken.commands.api import ApiError
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
 from smartoken.commands.probe import probe
 from smartoken.commands.serve import serve
 from smartoken.commands.setup import apply, export
 from smartoken.commands.store import backup, migrate, restore
-from smartoken.commands.terminal import FAILED, USAGE, Invocation, RefusedError, complain, say
+from smartoken.commands.terminal import FAILED, USAGE, Invocation, RefusedError, complain, in_flags, say
 from smartoken.operations.environment import RegionError
 from smartoken.providers.proxy import ProxyError
 from smartoken.settings import SettingError
@@ -59,7 +60,11 @@ def command_line() -> typer.Typer:
         app.command(command.__name__)(command)
     app.add_typer(key.app, name="key")
     app.add_typer(demo.app, name="demo")
+    app.add_typer(token.app, name="token")
+    app.add_typer(wallet.app, name="wallet")
     app.add_typer(drill.app, name="drill")
+    app.add_typer(prices.app, name="prices")
+    app.add_typer(reconcile.app, name="reconcile")
     return app
 
 
@@ -69,12 +74,13 @@ COMMANDS = command_line()
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run one command and return its exit code; faults that have a remedy are said on stderr, without a trace."""
     command = typer.main.get_command(COMMANDS)
+    asked = Invocation(environment)
     try:
-        command.main(list(arguments), prog_name="smartoken", obj=Invocation(environment))
+        command.main(list(arguments), prog_name="smartoken", obj=asked)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except RefusedError as refused:
-        complain(str(refused))
+        complain(in_flags(str(refused), asked.flags) if isinstance(refused, ApiError) else str(refused))
         return refused.code
     except (SettingError, RegionError, ProxyError) as problem:
         complain(str(problem))

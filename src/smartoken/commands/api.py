@@ -37,8 +37,8 @@ Query = Mapping[str, Any]
 class Transport(Protocol):
     """Carries one request to a control API."""
 
-    def send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Return status and body."""
+    def send(self, method: str, path: str, body: bytes, once: str) -> tuple[int, bytes]:
+        """Return status and body; ``once`` is the request's key of idempotency."""
 
 
 class ApiError(RefusedError):
@@ -47,7 +47,8 @@ class ApiError(RefusedError):
     def __init__(self, status: int, error: Mapping[str, Any]) -> None:
         message = str(error.get("message", f"The server answered {status}."))
         remedy = error.get("remedy")
-        text = f"{message} {remedy}" if remedy and "line" not in error else message
+        useful = remedy and "line" not in error and "`param`" not in remedy  # a command line has no `param`
+        text = f"{message} {remedy}" if useful else message
         super().__init__(text, FAILED if status >= _SERVER_FAULT else USAGE)
         self.status = status
         self.error = error
@@ -59,8 +60,10 @@ class Api:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def call(self, method: str, path: str, body: Any = None, query: Query | None = None) -> Any:
-        """Return the answer's JSON, None for an empty one.
+    def call(
+        self, method: str, path: str, body: Any = None, query: Query | None = None, once: str | None = None
+    ) -> Any:
+        """Return the answer's JSON, None for an empty one; a request is a new one unless ``once`` names it.
 
         Raises:
             ApiError: the API refused.
@@ -69,7 +72,7 @@ class Api:
         """
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{PREFIX}{path}{'?' + urlencode(asked) if asked else ''}"
-        status, raw = self._transport.send(method, target, orjson.dumps(body) if body is not None else b"")
+        status, raw = self._sent(method, target, body, once)
         if status >= _CLIENT_FAULT:
             try:
                 error = orjson.loads(raw)["error"]
@@ -77,6 +80,17 @@ class Api:
                 error = {}
             raise ApiError(status, error)
         return orjson.loads(raw) if raw else None
+
+    def text(self, path: str, query: Query) -> str:
+        """Return an answer that is no JSON; raises as ``call`` does."""
+        status, raw = self._sent("GET", f"{PREFIX}{path}?{urlencode(query)}", None, None)
+        if status >= _CLIENT_FAULT:
+            raise ApiError(status, orjson.loads(raw)["error"])
+        return raw.decode()
+
+    def _sent(self, method: str, target: str, body: Any, once: str | None) -> tuple[int, bytes]:
+        raw = orjson.dumps(body) if body is not None else b""
+        return self._transport.send(method, target, raw, once or secrets.token_hex(16))
 
     def rows(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
         """Yield the rows of every page of a list."""
@@ -96,12 +110,16 @@ class Remote:
     address: str
     token: str
 
-    def send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def send(self, method: str, path: str, body: bytes, once: str) -> tuple[int, bytes]:
         """Send over a connection of its own."""
         parts = urlsplit(self.address)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)
-        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        headers = {
+            "authorization": f"Bearer {self.token}",
+            "content-type": "application/json",
+            "idempotency-key": once,
+        }
         try:
             connection.request(method, path, body or None, headers)
             answer = connection.getresponse()
@@ -120,14 +138,14 @@ class Local:
     token: str
     runner: "asyncio.Runner"
 
-    def send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def send(self, method: str, path: str, body: bytes, once: str) -> tuple[int, bytes]:
         """Call the application."""
-        return self.runner.run(called(self.app, method, path, (self.token, body)))
+        return self.runner.run(called(self.app, method, path, (self.token, body, once)))
 
 
-async def called(app: ASGI, method: str, path: str, given: tuple[str, bytes]) -> tuple[int, bytes]:
-    """Call an ASGI application once; ``given`` is (bearer token, body). Returns status and body."""
-    token, body = given
+async def called(app: ASGI, method: str, path: str, given: tuple[str, bytes, str]) -> tuple[int, bytes]:
+    """Call an ASGI application once; ``given`` is (bearer token, body, key of idempotency). Returns status and body."""
+    token, body, once = given
     plain, _, query = path.partition("?")
     scope = {
         "type": "http",
@@ -143,6 +161,7 @@ async def called(app: ASGI, method: str, path: str, given: tuple[str, bytes]) ->
             (b"host", b"127.0.0.1"),
             (b"authorization", f"Bearer {token}".encode()),
             (b"content-type", b"application/json"),
+            (b"idempotency-key", once.encode()),
         ],
         "client": ("127.0.0.1", 0),
         "server": ("127.0.0.1", 0),

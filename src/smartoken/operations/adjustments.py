@@ -46,7 +46,7 @@ def adjust(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[s
     wanted = _reason(conn, work, wanted)
     if abs(nano) > approvals.limit_nano(conn):
         return _waiting(conn, account_id, approvals.ask(conn, work, account_id, ("adjustment", nano), wanted))
-    return _adjusted(conn, work, account_id, nano, stamp_of(work, Kind.ADJUSTMENT, None, wanted["reason"]))
+    return _adjusted(conn, work, account_id, nano, stamp_of(work, None, wanted["reason"]))
 
 
 def _adjusted(conn: Connection, work: Work, account_id: str, nano: int, stamp: Stamp) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def grant(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[st
     wanted = _reason(conn, work, wanted)
     if nano > approvals.limit_nano(conn):
         return _waiting(conn, account_id, approvals.ask(conn, work, account_id, ("grant", nano), wanted))
-    return _granted(conn, work, account_id, wanted, stamp_of(work, Kind.GRANT, None, wanted["reason"]))
+    return _granted(conn, work, account_id, wanted, stamp_of(work, None, wanted["reason"]))
 
 
 def _terms(work: Work, wanted: Wanted) -> Terms:
@@ -119,7 +119,7 @@ def approve(conn: Connection, work: Work, approval_id: str, reason: str | None) 
     demand(work.actor, Permission.APPROVE)
     row = approvals.decide(conn, work, approval_id, "approved", reason)
     both = f"{row['asked_by']}, approved by {work.actor.label}"[:200]
-    stamp = Stamp(work.id(row["kind"]), work.now_ms, None, both, row["wanted"]["reason"])
+    stamp = Stamp(work.id("transfer"), work.now_ms, None, both, row["wanted"]["reason"])
     if row["kind"] == "adjustment":
         answer = _adjusted(conn, work, row["account_id"], int(row["nano"]), stamp)
     else:

@@ -47,7 +47,7 @@ def refund(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[s
     if nano > left or nano <= 0:
         message = f"Only {amount_text(left)} of the {amount_text(paid.paid_by_funds)} that was paid is left to return."
         raise InvalidRequestError(message, param="amount")
-    stamp = stamp_of(work, Kind.REFUND, call_id or paid.stamp.ref, reason)
+    stamp = stamp_of(work, call_id or paid.stamp.ref, reason)
     _post(conn, ledger.refund(stamp, paid, returned, nano), account_id)
     debts.collect(conn, work.now_ms, account_id)
     return told(conn, work, account_id, Moved(stamp.id, Kind.REFUND, nano, ref=stamp.ref), reason)
@@ -97,7 +97,7 @@ def reverse(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[
     nano = amount_of(wanted) if wanted.get("amount") is not None else left
     if nano > left or nano <= 0:
         raise InvalidRequestError(f"Only {amount_text(max(0, left))} of it is left to take back.", param="amount")
-    stamp = stamp_of(work, Kind.REVERSAL, original.stamp.ref, reason)
+    stamp = stamp_of(work, original.stamp.ref, reason)
     try:
         ledger.reversal(stamp, original, returned, nano, nano)  # decides whether it may be reversed at all
     except LedgerError as problem:

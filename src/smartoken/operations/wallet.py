@@ -16,7 +16,7 @@ from smartoken.billing.ledger import Kind, LedgerError, Posting, Stamp, Taking, 
 from smartoken.billing.wallet import post, read_transfer
 from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.money import InvalidAmountError, amount_text, parse_amount
-from smartoken.operations import audit, exposures
+from smartoken.operations import audit, claw_backs, exposures
 from smartoken.operations.accounts import account_id_of
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
@@ -83,9 +83,9 @@ def told(conn: Connection, work: Work, account_id: str, moved: Moved, reason: st
     return answer
 
 
-def stamp_of(work: Work, kind: Kind, ref: str | None, reason: str | None) -> Stamp:
+def stamp_of(work: Work, ref: str | None, reason: str | None) -> Stamp:
     """Return what a transfer of an actor carries."""
-    return Stamp(work.id(kind.value), work.now_ms, ref, work.actor.label, reason)
+    return Stamp(work.id("transfer"), work.now_ms, ref, work.actor.label, reason)
 
 
 def deposit(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def deposit(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[
     nano = amount_of(wanted)
     ref = exposures.cleaned(conn, work, wanted["reference"], "reference", 300)
     method = exposures.cleaned(conn, work, wanted.get("method") or METHOD, "method", 64)
-    stamp = stamp_of(work, Kind.DEPOSIT, ref, method)
+    stamp = stamp_of(work, ref, method)
     post(conn, ledger.deposit(stamp, account_id, nano), account_id)
     debts.collect(conn, work.now_ms, account_id)  # what was owed is paid first
     return told(conn, work, account_id, Moved(stamp.id, Kind.DEPOSIT, nano, ref=ref), method)
@@ -118,7 +118,7 @@ def withdraw(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict
     book = wallet(account_id)
     free = debts.unheld(conn, book)
     most = sums_of(conn, account_id).withdrawable
-    stamp = stamp_of(work, Kind.WITHDRAWAL, ref, None)
+    stamp = stamp_of(work, ref, None)
     try:
         whole = ledger.withdrawal(stamp, account_id, nano, most)
     except LedgerError as problem:
@@ -126,6 +126,7 @@ def withdraw(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict
         raise InvalidRequestError(message, param="amount", remedy="Promotional money is never paid out.") from problem
     taking = split(whole, nano, free)
     debts.take(conn, whole, taking, account_id)
+    claw_backs.after_return(conn, work, account_id)
     return told(conn, work, account_id, Moved(stamp.id, Kind.WITHDRAWAL, -nano, taking.owed_nano, ref), None)
 
 
