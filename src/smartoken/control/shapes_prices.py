@@ -78,4 +78,4 @@ class ReconcileRequest(Body):
     timezone: str | None = None
     from_: str | None = Field(default=None, alias="from")
     to: str | None = None
-    tolerance: str = "0.5"
+    tolerance: str | None = Field(default=None, description="percent; left out: 0 for calls, 0.5 for a bill")

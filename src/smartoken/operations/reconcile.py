@@ -32,6 +32,7 @@ MOST_CALLS = 50_000
 MOST_FINDINGS = 1_000
 MOST_CALLS_OF_CELL = 50
 USAGE, BILL = "usage", "bill"
+USUAL_TOLERANCE = {USAGE: "0", BILL: "0.5"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Question:
     timezone: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
-    tolerance: str = "0.5"
+    tolerance: str | None = None  # percent; None: the usual one of the kind
 
 
 def run(conn: Connection, work: Work, directory: Directory, asked: Question) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def run(conn: Connection, work: Work, directory: Directory, asked: Question) -> 
     """
     demand(work.actor, Permission.RECONCILE)
     try:
-        percent = Decimal(asked.tolerance)
+        percent = Decimal(USUAL_TOLERANCE[asked.kind] if asked.tolerance is None else asked.tolerance)
     except InvalidOperation:
         percent = Decimal(-1)
     if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
@@ -127,7 +128,8 @@ def _usage(conn: Connection, work: Work, asked: Question, tolerance: Decimal) ->
     elsewhere = [each.id for each in lines if each.id is not None and each.id not in known]
     rows += [row for row in logged_queries.calls_by_id(conn, elsewhere, account_id) if row["id"] not in known]
     findings, pairs = expected.compare(lines, rows, tolerance, whole=whole)
-    findings += _off_version(conn, [row for _, row in pairs])
+    told = {call for each in findings if each.kind == "mispriced" for call in each.calls}
+    findings += _off_version(conn, [row for _, row in pairs if row["id"] not in told])
     kinds: dict[str, int] = {}
     for each in findings:
         kinds[each.kind] = kinds.get(each.kind, 0) + (len(each.calls) if each.kind == "doubled" else 1)
