@@ -137,7 +137,7 @@ def _by_status(status: int | None, *, is_json: bool) -> FailureClass:
 def _param_of(said: _Said) -> str | None:
     if isinstance(said.param, str) and _PARAM.match(said.param):
         return said.param
-    return next((name for name in _NAMED if re.search(rf"\b{name}\b", said.message)), None)
+    return next((name for name in _NAMED if re.search(rf"\b{name}\b", said.message, re.ASCII)), None)
 
 
 def _retry_after(headers: Mapping[str, str], message: str, kind: FailureClass) -> float | None:

@@ -236,6 +236,23 @@ def test_trap_17_temperature_is_not_portable(dialect_id: str, upstream: str, tem
     assert refused.value.param == "temperature"
 
 
+@pytest.mark.parametrize("param", ["temperature", "top_p"])
+def test_trap_17_exactly_one_travels_to_zhipu_and_is_told(param: str) -> None:
+    """The documents disagree and many frameworks send 1 by themselves: it is not ours to change or to refuse."""
+    asked = {"messages": MESSAGES, param: 1}
+    outgoing = upstream_body(dialect("zhipu"), PLAIN, offer("glm-5"), asked, limit=None)
+    assert outgoing.body[param] == 1
+    assert outgoing.warnings == (f"{param}-doubtful",)
+    below = upstream_body(dialect("zhipu"), PLAIN, offer("glm-5"), {**asked, param: 0.99}, limit=None)
+    assert below.warnings == ()
+
+
+def test_trap_17_what_zhipu_refuses_of_it_names_the_parameter() -> None:
+    said = {"error": {"code": "1210", "message": "temperature参数非法：取值范围为(0,1)开区间"}}
+    failure = classify(dialect("zhipu"), 400, {}, orjson.dumps(said))
+    assert (failure.kind, failure.param) == (F.REQUEST_FAULT, "temperature")
+
+
 def test_trap_18_tool_choice_required_is_refused_where_it_cannot_be() -> None:
     for dialect_id, model, upstream in [
         ("moonshot", ALWAYS_ON, "kimi-k2.7-code"),
