@@ -78,9 +78,14 @@ environment = "staging"
 budget = "0.01"
 models = ["test/*"]
 [[account.key]]
+name = "counted"
+environment = "staging"
+[[account.key]]
 name = "rotated"
 environment = "staging"
 """
+
+MISSING, DOUBLED, MISPRICED = 41, 97, 163  # of the calls of row 4
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not a fault
@@ -142,6 +147,13 @@ class Stage:
         )
         need(done.returncode == 0, f"{arguments[0]} exited {done.returncode}: {done.stderr[-200:]}")
         return done.stdout
+
+    def attempt(self, *arguments: str) -> tuple[int, str]:
+        """Run a command that may fail; its exit code and output."""
+        done = subprocess.run(
+            [PYTHON, "-m", "smartoken", *arguments], env=self.env, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout or done.stderr
 
     def call(self, key: str, model: str, **more: object) -> tuple[int, dict[str, object], dict[str, str]]:
         """Make one call; status, body, headers."""
@@ -208,6 +220,34 @@ def row_3(stage: Stage) -> str:
     need(status == 402, f"refused with {status} instead of 402")
     need(Decimal(budget["used"]) <= Decimal(budget["limit"]), f"spent {budget['used']} of {budget['limit']}")
     return f"{answered} answered, then {status} {error['code']}; spent {budget['used']} of {budget['limit']}"
+
+
+def row_4(stage: Stage) -> str:
+    """Make 200 calls, keep the truth outside, and let three faults that were planted be found."""
+    key, lines = stage.keys["counted"], []
+    for number in range(200):
+        user = f"run-{number:03}"
+        model = "test/beta" if number == MISPRICED else "test/alpha"
+        for _ in range({MISSING: 0, DOUBLED: 2}.get(number, 1)):
+            status, body, _ = stage.call(key, model, user=user)
+            need(status == 200, f"call {number} was answered with {status}")
+            usage = body["usage"]
+        prompt, answer = usage["prompt_tokens"], usage["completion_tokens"]
+        charge = (prompt * Decimal("1.00") + answer * Decimal("2.00")) / 1_000_000  # as the set-up above sells it
+        lines.append({"user": user, "prompt_tokens": prompt, "completion_tokens": answer, "charge_usd": str(charge)})
+    expected = stage.folder / "expected.jsonl"
+    expected.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    time.sleep(2.5)  # usage is stored within two seconds
+    code, printed = stage.attempt("reconcile", "usage", str(expected), "--key", "counted", "--json")
+    found = json.loads(printed)
+    kinds = {each["kind"]: each["subject"] for each in found["findings"]}
+    wanted = {
+        "missing": f"user run-{MISSING:03}",
+        "doubled": f"user run-{DOUBLED:03}",
+        "mispriced": f"user run-{MISPRICED:03}",
+    }
+    need(code == 1 and kinds == wanted, f"found {kinds}, exit {code}")
+    return f"200 expected, 3 planted, 3 found: {', '.join(f'{kind} {who}' for kind, who in sorted(kinds.items()))}"
 
 
 def samples(kind: str) -> list[str]:
@@ -277,6 +317,7 @@ ROWS: dict[int, tuple[str, Callable[[Stage], str]]] = {
     1: ("smartoken compare prompts.jsonl --models test/alpha,test/beta --save saved", row_1),
     2: ("POST /v1/chat/completions x 20 (test/fallback)", row_2),
     3: ("POST /v1/chat/completions until refused (key staging)", row_3),
+    4: ("smartoken reconcile usage expected.jsonl --key counted", row_4),
     5: ("the README's samples", row_5),
     7: ("smartoken key rotate", row_7),
 }
