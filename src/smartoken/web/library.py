@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
 _HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-_MARKS = re.compile(r"[`*_]|\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"[`*]|\[([^\]]*)\]\([^)]*\)")
 _MOST_DESCRIBED = 155
 
 

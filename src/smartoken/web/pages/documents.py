@@ -7,7 +7,7 @@ from smartoken.web.library import Document
 from smartoken.web.render import SAMPLE_ADDRESS, Renderer
 from smartoken.web.resources import Answer, Asked, text_answer
 
-GROUPS = ("Start", "Concepts", "Guides", "Reference", "Operate")
+GROUPS = ("Start", "Concepts", "Guides", "Migrate", "Reference", "Operate")
 _DEFAULT_GROUP = "Operate"
 _HIDDEN = ("/docs/decisions",)
 # Made by the program beside the Markdown: address, title, group.
@@ -16,7 +16,7 @@ MADE = (
     ("/help/errors", "Errors", "Reference"),
     ("/docs/errors/upstream", "Provider errors", "Reference"),
     ("/docs/provider-keys", "Provider keys from abroad", "Start"),
-    ("/migrate/check", "Migration check", "Guides"),
+    ("/migrate/check", "Migration check", "Migrate"),
 )
 # Pages without front matter, since they are also read as files: where they stand in the menu.
 PLACED = {

@@ -16,8 +16,9 @@ def pricing(renderer: Renderer, asked: Asked) -> Answer:
     for served in site.models:
         row = row_of(site, served)
         if row.input is not None and row.status == CURRENT:
-            rows.append((row, served.price_version, cost_of(served, mix)))
-    rows.sort(key=lambda each: (each[0].play, each[2] or 0))
+            read = served.price.source_date if served.price is not None else ""
+            rows.append((row, served.price_version, read, cost_of(served, mix)))
+    rows.sort(key=lambda each: (each[0].play, each[3] or 0))
     rates = [each for each in site.catalog.fx.rates if each.pair == "CNY/USD"]
     return renderer.page(
         "pricing.html",
