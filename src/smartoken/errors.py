@@ -5,6 +5,7 @@
     │   ├── InvalidRequestError          400 invalid_request
     │   ├── ContextLengthError           400 context_length_exceeded
     │   ├── ContentFilteredError         400 content_filtered
+    │   ├── CodeRefusedError             400 code_not_redeemable
     │   ├── RequestTooLargeError         413 request_too_large
     │   ├── ModelNotFoundError           404 model_not_found
     │   ├── NotFoundError                404 not_found
@@ -20,6 +21,7 @@
     │   ├── ModelNotAllowedError         403 model_not_allowed
     │   ├── IpNotAllowedError            403 ip_not_allowed
     │   ├── PermissionDeniedError        403 permission_denied
+    │   ├── NotEligibleError             403 not_eligible
     │   └── NoCompliantRouteError        403 no_compliant_route
     ├── LimitError                   money and rates
     │   ├── InsufficientBalanceError     402 insufficient_balance
@@ -119,6 +121,13 @@ class ContentFilteredError(RequestError):
 
     code = "content_filtered"
     remedy = "Change the prompt, or choose a model of another provider."
+
+
+class CodeRefusedError(RequestError):
+    """The activation code or link cannot be redeemed; which of the possible reasons it is, is not told."""
+
+    code = "code_not_redeemable"
+    remedy = "Check the code for typing mistakes; ask whoever gave it to you for another."
 
 
 class RequestTooLargeError(RequestError):
@@ -235,6 +244,13 @@ class IpNotAllowedError(AccessError):
 
 class PermissionDeniedError(AccessError):
     """The actor's role does not allow this operation."""
+
+
+class NotEligibleError(AccessError):
+    """The account does not meet a campaign's rules; ``reasons`` lists every rule that it does not meet."""
+
+    code = "not_eligible"
+    remedy = "Read the rules of the campaign; `reasons` says which of them are not met."
 
 
 class NoCompliantRouteError(AccessError):

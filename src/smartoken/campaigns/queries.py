@@ -197,7 +197,7 @@ def add_failure(conn: sa.Connection, scope: str, now_ms: int, since_ms: int) -> 
     """Count an attempt of a scope, anew when its last window is over; returns how many there are."""
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     table, over = code_failures.c, code_failures.c.since_ms <= since_ms
-    statement = insert(code_failures).values(scope=scope, since_ms=now_ms, failures=1)
+    statement: Any = insert(code_failures).values(scope=scope, since_ms=now_ms, failures=1)
     statement = statement.on_conflict_do_update(
         index_elements=["scope"],
         set_={

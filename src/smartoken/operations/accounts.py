@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from smartoken.errors import InvalidRequestError, NotFoundError, PermissionDeniedError
 from smartoken.identity import queries as identity
 from smartoken.money import amount_text
-from smartoken.operations import audit, fields, queries
+from smartoken.operations import audit, claims, fields, queries
 from smartoken.operations.limits import open_account, set_budgets, set_credit
 from smartoken.operations.office import Work
 from smartoken.operations.rights import ActorKind, Permission, demand
@@ -81,7 +81,7 @@ def _row(conn: Connection, account_id: str | None) -> Mapping[str, Any]:
 
 
 def create(conn: Connection, work: Work, slug: str, wanted: Wanted) -> dict[str, Any]:
-    """Make an account without money.
+    """Make an account, without money but for what campaigns give new ones.
 
     Raises:
         InvalidRequestError: a field is wrong, or the short name is taken.
@@ -106,12 +106,14 @@ def create(conn: Connection, work: Work, slug: str, wanted: Wanted) -> dict[str,
     }
     columns = _columns(wanted)
     _check_credit({**row, **columns})
+    for_new = claims.sign_ups(conn, work)
     identity.insert_account(conn, {**row, **columns})
     open_account(conn, work, str(row["id"]), 0, columns.get("credit_limit_nano", 0))
     set_budgets(conn, work, ("account", str(row["id"])), wanted.get("budgets", ()))
     revisions.bump(conn)
     made = shown(conn, _row(conn, str(row["id"])))
     audit.append(conn, work, audit.Entry("account.create", f"account:{row['id']}", None, made))
+    claims.signed_up(conn, work, for_new, str(row["id"]))
     return made
 
 
