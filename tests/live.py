@@ -74,6 +74,16 @@ class Live:
         self.keys[name] = row["id"]
         return secret
 
+    def add_budget(self, name, limit_nano, period="total"):
+        """Give a key that ``add_key`` made a budget."""
+
+        def insert(conn, making):
+            row = {"id": making.id("budget"), "scope": "key", "scope_id": self.keys[name], "period": period}
+            queries.insert_budget(conn, {**row, "created_ms": 0, "limit_nano": limit_nano})
+            revisions.bump(conn, "money")
+
+        self.write(insert, self.making)
+
     def records(self, call_id=None, wait_s=5.0):
         """Return what is stored of calls, after everything that waits was flushed."""
         until = time.monotonic() + wait_s

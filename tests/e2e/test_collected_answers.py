@@ -4,8 +4,6 @@ import httpx2
 import pytest
 
 from live import live
-from smartoken.identity import queries as identity
-from smartoken.store import revisions
 
 MESSAGES = [{"role": "user", "content": "How tall is the mountain?"}]
 TOOLS = [{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}]
@@ -115,13 +113,7 @@ def test_another_offer_answers_for_a_stream_that_broke_off(gateway):
 
 def test_a_whole_answer_whose_money_ends_ends_with_length(gateway):
     key = gateway.add_key("little")
-
-    def add(conn, making):
-        row = {"id": making.id("budget"), "scope": "key", "scope_id": gateway.keys["little"], "period": "total"}
-        identity.insert_budget(conn, {**row, "created_ms": 0, "limit_nano": 5_000_000})
-        revisions.bump(conn, "money")
-
-    gateway.write(add, gateway.making)
+    gateway.add_budget("little", 5_000_000)
     answer = ask(gateway, "q/long", key)
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"][0]["finish_reason"] == "length"

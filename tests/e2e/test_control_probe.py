@@ -1,14 +1,12 @@
 """``smartoken probe`` over real sockets, against the sandbox posing as a provider, rightly and wrongly."""
 
-import asyncio
 import json
-import threading
 
 import pytest
 
+from sandboxes import sandbox_port
 from smartoken.__main__ import run
 from smartoken.catalog.files import load_catalog
-from smartoken.sandbox.server import Sandbox
 
 KEY = "made-up-provider-key-0123456789"
 PROVIDERS = [each for each in load_catalog().providers.values() if each.id == each.dialect]
@@ -16,22 +14,9 @@ PROVIDERS = [each for each in load_catalog().providers.values() if each.id == ea
 
 @pytest.fixture(scope="module")
 def port():
-    """The sandbox on a thread of its own."""
-    box, ready, over = {}, threading.Event(), threading.Event()
-
-    async def main():
-        sandbox = Sandbox()
-        box["port"] = await sandbox.start()
-        ready.set()
-        await asyncio.to_thread(over.wait)
-        await sandbox.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()))
-    thread.start()
-    ready.wait(10)
-    yield box["port"]
-    over.set()
-    thread.join(10)
+    """The port of a sandbox."""
+    with sandbox_port() as found:
+        yield found
 
 
 def probed(provider, port, tmp_path, *words):

@@ -1,6 +1,5 @@
 """From a set-up file to a logged and charged call, without waiting anywhere in between."""
 
-import asyncio
 import json
 import threading
 import urllib.error
@@ -9,7 +8,7 @@ import urllib.request
 import pytest
 
 from e2e.test_control_commands import served, shell
-from smartoken.sandbox.server import Sandbox
+from sandboxes import sandbox_port
 
 __all__ = ["served", "shell"]  # fixtures
 
@@ -46,22 +45,9 @@ budget = "0"
 
 @pytest.fixture
 def upstream():
-    """The sandbox on a thread of its own."""
-    box, ready, over = {}, threading.Event(), threading.Event()
-
-    async def main():
-        sandbox = Sandbox()
-        box["port"] = await sandbox.start()
-        ready.set()
-        await asyncio.to_thread(over.wait)
-        await sandbox.stop()
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()))
-    thread.start()
-    ready.wait(10)
-    yield box["port"]
-    over.set()
-    thread.join(10)
+    """The port of a sandbox."""
+    with sandbox_port() as found:
+        yield found
 
 
 def ask(address, path, token, body=None):

@@ -5,8 +5,6 @@ import pytest
 
 from live import live
 from smartoken.billing import queries as money
-from smartoken.identity import queries as identity
-from smartoken.store import revisions
 
 MESSAGES = [{"role": "user", "content": "Say hello to the fleet"}]
 BANDS = {
@@ -40,13 +38,7 @@ def post(gateway, path, key=None, query="", **body):
 
 def budgeted(gateway, name, limit_nano):
     secret = gateway.add_key(name)
-
-    def add(conn, making):
-        row = {"id": making.id("budget"), "scope": "key", "scope_id": gateway.keys[name], "period": "total"}
-        identity.insert_budget(conn, {**row, "created_ms": 0, "limit_nano": limit_nano})
-        revisions.bump(conn, "money")
-
-    gateway.write(add, gateway.making)
+    gateway.add_budget(name, limit_nano)
     return secret
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from live import live
 from smartoken.billing import queries as money
-from smartoken.identity import queries as identity
-from smartoken.store import revisions
 
 MESSAGES = [{"role": "user", "content": "Say hello to the fleet"}]
 MODELS = [
@@ -27,15 +25,9 @@ def gateway(tmp_path_factory):
         yield running
 
 
-def add_budget(conn, making, key_id, limit_nano, period="total"):
-    row = {"id": making.id("budget"), "scope": "key", "scope_id": key_id, "period": period, "created_ms": 0}
-    identity.insert_budget(conn, {**row, "limit_nano": limit_nano})
-    revisions.bump(conn, "money")
-
-
 def key_with_budget(gateway, name, limit_nano):
     secret = gateway.add_key(name)
-    gateway.write(add_budget, gateway.making, gateway.keys[name], limit_nano)
+    gateway.add_budget(name, limit_nano)
     return secret
 
 

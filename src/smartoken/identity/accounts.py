@@ -118,6 +118,30 @@ def one_key(conn: sa.Connection, account_id: str | None, key_id: str) -> StoredK
     return None if row is None else _stored(row, _secrets(queries.secret_rows(conn, [key_id])))
 
 
+def plain_key(key_id: str, account_id: str, name: str, now_ms: int) -> dict[str, Any]:
+    """Return a new key's row with nothing special about it."""
+    return {
+        "id": key_id,
+        "account_id": account_id,
+        "name": name,
+        "environment": "development",
+        "owner": None,
+        "workflow": None,
+        "models": [],
+        "allowed_ips": [],
+        "allowed_origins": [],
+        "rpm": 0,
+        "tpm": 0,
+        "concurrency": 0,
+        "policy": {},
+        "options": {},
+        "status": "active",
+        "expires_ms": None,
+        "created_ms": now_ms,
+        "revoked_ms": None,
+    }
+
+
 def add_key(conn: sa.Connection, row: Mapping[str, Any], secret: str, pepper: bytes) -> None:
     """Store a new key and the digest of its secret."""
     queries.insert_key(conn, row)

@@ -62,26 +62,7 @@ def account_row(making: Making, slug: str, name: str) -> dict[str, object]:
 
 def key_row(making: Making, account_id: str, name: str) -> dict[str, object]:
     """Return a new key's row with nothing special about it."""
-    return {
-        "id": making.id("key"),
-        "account_id": account_id,
-        "name": name,
-        "environment": "development",
-        "owner": None,
-        "workflow": None,
-        "models": [],
-        "allowed_ips": [],
-        "allowed_origins": [],
-        "rpm": 0,
-        "tpm": 0,
-        "concurrency": 0,
-        "policy": {},
-        "options": {},
-        "status": "active",
-        "expires_ms": None,
-        "created_ms": making.now_ms,
-        "revoked_ms": None,
-    }
+    return accounts.plain_key(making.id("key"), account_id, name, making.now_ms)
 
 
 def _keep(path: Path, key: str) -> None:

@@ -121,26 +121,7 @@ def create(conn: Connection, work: Work, account: str | None, wanted: Wanted) ->
     if "name" not in columns:
         raise InvalidRequestError("A key needs a `name`.", param="name")
     _refuse_taken(conn, account_id, columns["name"], None)
-    row = {
-        "id": work.id("key"),
-        "account_id": account_id,
-        "environment": "development",
-        "owner": None,
-        "workflow": None,
-        "models": [],
-        "allowed_ips": [],
-        "allowed_origins": [],
-        "rpm": 0,
-        "tpm": 0,
-        "concurrency": 0,
-        "policy": {},
-        "options": {},
-        "status": "active",
-        "expires_ms": None,
-        "created_ms": work.now_ms,
-        "revoked_ms": None,
-        **columns,
-    }
+    row = {**identity.plain_key(work.id("key"), account_id, columns["name"], work.now_ms), **columns}
     secret = work.mint()
     identity.add_key(conn, row, secret, work.pepper)
     set_budgets(conn, work, ("key", str(row["id"])), wanted.get("budgets", ()))
