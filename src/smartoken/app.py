@@ -36,6 +36,7 @@ from smartoken.gateway.server import sweep
 from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
+from smartoken.jobs import Bench, Jobs
 from smartoken.operations import calls, environment
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
@@ -263,6 +264,7 @@ async def running(
             loop.create_task(worker.gateway.settler.run()),
             loop.create_task(cashier.run()),
             loop.create_task(_keep_awake(worker, connections)),
+            loop.create_task(_jobs(worker).run()),
         ]
         if isinstance(counters, SharedCounters):
             worker.tasks.append(loop.create_task(counters.run()))
@@ -319,18 +321,34 @@ def _assemble(
     return worker
 
 
+def _office(worker: Worker) -> Office:
+    store = worker.store
+    return Office(store.db, store.vault, store.pepper, worker.directory.catalog, worker.clock, os.urandom)
+
+
+def _jobs(worker: Worker) -> Jobs:
+    """Return what runs by itself in a worker; runs are counted by name and outcome."""
+    metrics = worker.gateway.metrics
+
+    def noted(name: str, well: bool) -> None:
+        metrics.count("smartoken_job_runs", (name, "ok" if well else "failed"))
+
+    return Jobs(Bench(_office(worker), worker.settings.data_dir), noted=noted)
+
+
 def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> Guard:
     """Return the control plane of a running worker; ``tokens`` are admin tokens by the name the audit log shows."""
-    settings, store = worker.settings, worker.store
+    settings = worker.settings
     public = urlsplit(settings.public_url).hostname if settings.public_url else None
     control = Control(
-        office=Office(store.db, store.vault, store.pepper, worker.directory.catalog, worker.clock, os.urandom),
+        office=_office(worker),
         directory=worker.directory,
         identify=admin_tokens(tokens),
         data_dir=settings.data_dir,
         hosts=allowed_hosts(settings.host, public),
         docs_url=worker.gateway.docs_url,
         changed=worker.cashier.look,
+        release=worker.cashier.release,
     )
     return build(control)
 

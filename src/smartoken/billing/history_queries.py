@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from smartoken.store.money_tables import funds, postings, transfers
+from smartoken.store.money_tables import funds, money_rows, postings, transfers
 from smartoken.store.schema import calls
 
 Row = Mapping[str, Any]
@@ -139,3 +139,22 @@ def refunded_of_call(conn: sa.Connection, transfer_id: str, call_id: str) -> int
         .where(transfers.c.original == transfer_id, transfers.c.ref == call_id, postings.c.nano > 0)
     )
     return int(conn.execute(statement).scalar() or 0)
+
+
+def ended_grants(conn: sa.Connection, now_ms: int, limit: int) -> list[Row]:
+    """Return grants whose time is over and that are open, or have something in them again."""
+    left = sa.or_(sa.not_(funds.c.closed), money_rows.c.limit_nano > money_rows.c.used_nano)
+    statement = sa.select(funds).join(money_rows, money_rows.c.id == funds.c.id)
+    return _rows(conn, statement.where(funds.c.expires_ms <= now_ms, left).order_by(funds.c.id).limit(limit))
+
+
+def windows_to_tell(conn: sa.Connection, limit: int) -> list[Row]:
+    """Return windows of budgets whose use reached 50, 80 or 100 % and that was not told yet."""
+    used, most, told = money_rows.c.used_nano, money_rows.c.limit_nano, money_rows.c.alerted_percent
+    reached = sa.or_(  # in terms that cannot leave the range of integers
+        sa.and_(told < 50, used >= most - most // 2),  # noqa: PLR2004 - the thresholds of ``budgets``
+        sa.and_(told < 80, used >= most - most // 5),  # noqa: PLR2004 - the same
+        sa.and_(told < 100, used >= most),  # noqa: PLR2004 - the same
+    )
+    statement = sa.select(money_rows).where(money_rows.c.kind == "window", most > 0, reached)
+    return _rows(conn, statement.order_by(money_rows.c.id).limit(limit))

@@ -148,3 +148,15 @@ class NewTokenAnswer(TokenAnswer):
     """A token with its text, shown this once."""
 
     secret: str
+
+
+class JobAnswer(Answer):
+    """A job and its last run."""
+
+    name: str
+    runs: int
+    ok: bool | None
+    result: str | None
+    due_at: str | None
+    started_at: str | None
+    ended_at: str | None

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query
 
 from smartoken.control.access import control_of, permitted
 from smartoken.control.answers import Paged
-from smartoken.control.answers_money import EventAnswer, NewTokenAnswer, TokenAnswer
+from smartoken.control.answers_money import EventAnswer, JobAnswer, NewTokenAnswer, TokenAnswer
 from smartoken.control.resources import Control
 from smartoken.control.shapes import Page
 from smartoken.control.shapes_money import EventsQuery, TokenCreate
-from smartoken.operations import events, tokens
+from smartoken.operations import events, job_rows, tokens
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
 
@@ -18,6 +18,7 @@ router = APIRouter(tags=["staff"])
 Resources = Annotated[Control, Depends(control_of)]
 TokenReader = Annotated[Work, permitted(Permission.TOKENS_READ)]
 TokenWriter = Annotated[Work, permitted(Permission.TOKENS_WRITE)]
+JobReader = Annotated[Work, permitted(Permission.JOBS_READ)]
 Listener = Annotated[Work, permitted(Permission.EVENTS_READ)]
 
 
@@ -57,3 +58,9 @@ async def _events(control: Control, work: Work, query: EventsQuery) -> Any:
     place = (query.after, query.limit)
     found = await control.office.read(events.page, work, query.account, place, query.kind)
     return {"data": found, "next": found[-1]["id"] if len(found) == query.limit else None}
+
+
+@router.get("/admin/jobs", response_model=Paged[JobAnswer])
+async def list_jobs(control: Resources, work: JobReader) -> Any:
+    """List what runs by itself, with how each last run went."""
+    return {"data": await control.office.read(job_rows.listed, work), "next": None}

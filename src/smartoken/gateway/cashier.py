@@ -15,6 +15,7 @@ from pathlib import Path
 
 from smartoken.billing.budgets import BudgetWindow
 from smartoken.billing.journal import Journal, Record, read_folder
+from smartoken.billing.ledger import owner
 from smartoken.billing.wallet import Ask, Grown, read_facts
 from smartoken.clock import Clock
 from smartoken.gateway.logbook import Logbook
@@ -175,6 +176,15 @@ class Cashier:
             await self._begin_again(till)
         till.tidy(self._now_ms())
         if till.book.flush() or self._clock.monotonic() - self._last_ok > BEAT_S:
+            await self.store(())
+
+    async def release(self, account_id: str) -> None:
+        """Give back what this worker has leased of an account's funds and no call holds, so that it can be moved."""
+        till = self._open_till()
+        for row in till.book.rows():
+            if owner(row) == account_id:
+                till.book.give_back(row)
+        if till.book.flush():
             await self.store(())
 
     async def _begin_again(self, till: Till) -> None:

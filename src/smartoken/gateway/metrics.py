@@ -22,6 +22,7 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "smartoken_attempts_failed": ("Upstream attempts that failed, by provider and cause", ("provider", "cause")),
     "smartoken_tokens": ("Tokens by model and kind", ("model", "kind")),
     "smartoken_charge_nano_usd": ("Charged nano-USD by model", ("model",)),
+    "smartoken_job_runs": ("Runs of jobs by name and outcome", ("job", "outcome")),
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "smartoken_time_to_first_token_ms": ("Milliseconds to the first content event of a stream", TTFT_BUCKETS_MS),

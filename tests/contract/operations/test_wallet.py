@@ -3,88 +3,33 @@
 import orjson
 import pytest
 
-from contract.operations.rooms import ADMIN_TOKEN, call_record
+from contract.operations.rooms import ADMIN_TOKEN
+from contract.operations.wallets import (
+    ADMIN,
+    FINANCE,
+    MEMBER,
+    OPERATOR,
+    SETUP,
+    book_of,
+    books,
+    lines_of,
+    opened,
+    post,
+    run,
+    spend,
+    wallet_figures,
+)
 from smartoken.billing import debts
 from smartoken.billing import queries as money
-from smartoken.billing.ledger import trial_balance
 from smartoken.billing.wallet import Ask, grow_leases, put_leases
 from smartoken.identity import queries as identity
-from smartoken.money import amount_text, parse_amount
-from smartoken.operations import keys
-from smartoken.operations.rights import Actor, ActorKind, Role
-
-SETUP = '[[account]]\nid = "acme"\ntimezone = "Asia/Shanghai"\n[[account.key]]\nname = "=main"\n'
-FINANCE, OPERATOR = "finance-token-0123456789abcdef012345678", "operator-token-0123456789abcdef01234567"
-MEMBER = "member-token-0123456789abcdef0123456789a"
-ADMIN = "/api/v1/admin/accounts/acme"
+from smartoken.money import parse_amount
+from smartoken.operations.rights import Actor, ActorKind
 
 
 @pytest.fixture
 def house(room):
-    room.apply(SETUP, {})
-    (key,) = room.read(keys.page, keys.Filter(), None, 10)
-    room.account, room.key = key["account_id"], key["id"]
-    room.actors[FINANCE] = Actor(ActorKind.ADMIN, "fiona", role=Role.FINANCE)
-    room.actors[OPERATOR] = Actor(ActorKind.ADMIN, "oscar", role=Role.OPERATOR)
-    room.actors[MEMBER] = Actor(ActorKind.MEMBER, "alice", room.account)
-    room.number = 0
-    room.grants, room.ids = {}, {}
-    return room
-
-
-def post(house, path, body, token=ADMIN_TOKEN):
-    house.number += 1
-    headers = {"idempotency-key": f"k{house.number}"}
-    path = path if path.startswith("/") else f"{ADMIN}/{path}"
-    return house.ask("POST", path, body, token=token, headers=headers)
-
-
-def spend(house, number, *lines):
-    """A settled call that these (fund, amount) paid; a fund is ``wallet`` or the name of a grant."""
-    paid = [[book_of(house, fund), parse_amount(amount)] for fund, amount in lines]
-    total = sum(nano for _, nano in paid)
-    now = house.office.clock.now_ms()
-    record = call_record(number, house.account, house.key, created_ms=now, charge_nano=total, fund_lines=paid)
-    house.calls(record)
-    return record.id
-
-
-def book_of(house, fund):
-    return f"wallet:{house.account}" if fund == "wallet" else f"grant:{house.account}:{house.grants[fund]}"
-
-
-def books(house):
-    """Every book that is not empty, by a short name, as amounts."""
-    sums = house.office.db.run_read(money.book_sums)
-    assert trial_balance({(currency, book): nano for (book, currency), nano in sums.items()}) in ({}, {"USD": 0})
-    short = {book_of(house, fund): fund for fund in ("wallet", *house.grants)}
-    return {short.get(book, book): amount_text(nano) for (book, _), nano in sums.items() if nano}
-
-
-def run(house, line):
-    """Do what one line of a table says; returns the answer."""
-    what, *given = line.split()
-    if what == "deposit":
-        answer = post(house, "deposits", {"amount": given[0], "reference": "bank 7"})
-    elif what == "adjust":
-        answer = post(house, "adjustments", {"amount": given[0], "reason": "goodwill"})
-    elif what == "grant":
-        answer = post(house, "grants", {"amount": given[1], "reason": "welcome"})
-        house.grants[given[0]] = answer.body["grant"]
-    elif what == "spend":
-        house.ids["call"] = spend(house, house.number, *(each.split("=") for each in given))
-        house.number += 1
-        return None
-    elif what == "refund":
-        answer = post(house, "refunds", {"call": house.ids["call"], "amount": given[0], "reason": "wrong answer"})
-    elif what == "withdraw":
-        answer = post(house, "withdrawals", {"amount": given[0], "reference": "bank 8"})
-    else:
-        assert what == "reverse"
-        answer = post(house, "reversals", {"transfer": house.ids[given[0]], "amount": given[1], "reason": "mistake"})
-    if answer.status < 400:
-        house.ids[what] = answer.body["id"]
-    return answer
+    return opened(room)
 
 
 # the line, the answer's status, and what every book has afterwards
@@ -128,16 +73,6 @@ def test_every_operation_is_a_line_of_the_ledger(house):
 
 HISTORY = ["deposit 10.00", "grant welcome 2.00", "spend welcome=2.00 wallet=1.00", "spend wallet=0.50", "refund 0.25",
            "adjust -1.00", "withdraw 3.00"]  # fmt: skip
-
-
-def lines_of(house, path="/api/v1/wallet/entries", token=MEMBER, **query):
-    found, after = [], ""
-    while after is not None:
-        asked = "&".join(f"{name}={value}" for name, value in {**query, **({"after": after} if after else {})}.items())
-        page = house.ask("GET", f"{path}?limit=2&{asked}", token=token).body
-        found += page["data"]
-        after = page["next"]
-    return found[::-1]
 
 
 def test_the_history_explains_the_balance_line_by_line(house):
@@ -219,11 +154,6 @@ def lease_all(house, in_calls):
 def give_back(house, amount):
     """The worker's lease is this much from now on."""
     house.office.db.run_write(put_leases, "epoch_1", [(book_of(house, "wallet"), parse_amount(amount), 0)])
-
-
-def wallet_figures(house):
-    found = house.ask("GET", "/api/v1/wallet", token=MEMBER).body
-    return tuple(found[name] for name in ("balance", "held", "owed", "available"))
 
 
 def test_what_calls_hold_is_owed_and_taken_as_they_end(house):
