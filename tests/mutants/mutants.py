@@ -44,6 +44,8 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("the hold is priced by the first band", "enumerate(tiers):", "enumerate(tiers[:1]):"),
         ("the hold assumes the cached price", "tier.rates.dearest_input", "tier.rates.cached_input"),
         ("the hold forgets that a cache write is dearer", "tier.rates.dearest_input", "tier.rates.input"),
+        ("the first of many takes all the money", "available_nano // SHARES, wanted))", "available_nano, wanted))"),
+        ("a growing hold takes all the money", "spare_nano // SHARES, tokens))", "spare_nano, tokens))"),
         ("one answer is held for many", "in_all = output * reach.choices", "in_all = output"),
         ("thinking is not held for", "(reach.thinking is None and tariff", "(False and tariff"),
         ("the bound is rounded down", "return -(-pico // PICO_PER_NANO) + fees", "return pico // PICO_PER_NANO + fees"),

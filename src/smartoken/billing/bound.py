@@ -205,9 +205,20 @@ def _corners(tier: Tier, before: Sequence[Tier], reach: Reach, output: int) -> I
 
 def affordable(tariffs: Sequence[Tariff], reach: Reach, available_nano: int, most: int) -> int:
     """Return the longest answer a choice, up to ``most`` tokens, whose bound the money covers; -1 if not even none."""
-    if bound(tariffs, reach, most) <= available_nano:
+    dearest = bound(tariffs, reach, most)
+    if dearest <= available_nano:
         return most
-    low, high = -1, most
+    least = bound(tariffs, reach, 0)
+    if least > available_nano:
+        return -1
+    low, high = 0, most
+    crossing = (available_nano - least) * most // (dearest - least)  # where a price of one band has the answer
+    for guess in (crossing, crossing + 1):
+        if low < guess < high:
+            if bound(tariffs, reach, guess) <= available_nano:
+                low = guess
+            else:
+                high = guess
     while high - low > 1:
         middle = (low + high) // 2
         if bound(tariffs, reach, middle) <= available_nano:
