@@ -27,6 +27,7 @@ from smartoken.control.resources import Control, admin_tokens, allowed_hosts
 from smartoken.gateway.authenticate import Authenticator
 from smartoken.gateway.cashier import Cashier
 from smartoken.gateway.crew import Snapshots
+from smartoken.gateway.lookout import Lookout
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
 from smartoken.gateway.reply import Receive, Scope, Send
@@ -37,13 +38,14 @@ from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
-from smartoken.operations import calls, environment
+from smartoken.operations import calls, checks, environment, exposures
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
 from smartoken.operations.price_store import keep
+from smartoken.operations.rights import SYSTEM
 from smartoken.operations.served import ServedOffer
 from smartoken.providers.client import UpstreamClient
 from smartoken.providers.dial import tls_context
@@ -313,17 +315,27 @@ def _assemble(
         all_snapshots=lambda own: [own] if worker.shared is None else worker.shared.all(own),
         not_ready=lambda: "draining" if worker.draining else None,
         stored_figures=lambda rows: db.read(stored_figures, rows),
+        book_drifts=lambda: db.read(checks.drifts),
         docs_url=f"{settings.public_url or ''}/help/errors",
         trusted_proxies=settings.trusted_proxies,
         metrics_token=settings.metrics_token,
+        notice_query=Lookout(store.pepper, lambda: watch.current, _exposing(store, watch)).notice,
     )
     worker = Worker(settings, store, watch, gateway, cashier, clock)
     return worker
 
 
 def _office(worker: Worker) -> Office:
-    store = worker.store
-    return Office(store.db, store.vault, store.pepper, worker.directory.catalog, worker.clock, os.urandom)
+    return _office_over(worker.store, worker.directory)
+
+
+def _office_over(store: OpenStore, watch: DirectoryWatch) -> Office:
+    return Office(store.db, store.vault, store.pepper, watch.catalog, SystemClock(), os.urandom)
+
+
+def _exposing(store: OpenStore, watch: DirectoryWatch) -> Callable[[str, str], Awaitable[object]]:
+    office = _office_over(store, watch)
+    return lambda key_id, place: office.write(exposures.expose, office.work(SYSTEM), key_id, place)
 
 
 def _jobs(worker: Worker) -> Jobs:

@@ -1,9 +1,10 @@
 """What ``doctor`` finds: each check's verdict, and what to do about it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from smartoken.catalog.files import Catalog
 from smartoken.catalog.fx import FxTable, FxUnknownError
@@ -85,6 +86,18 @@ def prices(directory: Directory) -> list[Finding]:
     else:
         found.append(Finding("prices", Verdict.OK, "Every model that is served has one."))
     return found
+
+
+def books(results: Sequence[Mapping[str, Any]]) -> Finding:
+    """Judge what the newest checks of the books found."""
+    if not results:
+        return Finding("books", Verdict.OK, "Not checked yet; a running server checks them by itself.")
+    wrong = [each for each in results if not each["ok"]]
+    if wrong:
+        words = "; ".join(f"{each['check']} has {each['drift_count']} differences ({each['at']})" for each in wrong)
+        return Finding("books", Verdict.FAIL, f"{words}.", "See them with `smartoken reconcile books`.")
+    newest = max(each["at"] for each in results)
+    return Finding("books", Verdict.OK, f"{len(results)} checks agree, the last of {newest}.")
 
 
 def exchange(fx: FxTable, today: date) -> Finding:

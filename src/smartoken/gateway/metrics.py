@@ -32,6 +32,7 @@ GAUGES: Mapping[str, str] = {
     "smartoken_calls_in_flight": "Calls under way",
     "smartoken_records_waiting": "Usage records not stored yet",
     "smartoken_upstream_connections": "Open upstream connections",
+    "smartoken_books_drifts": "Differences that the newest checks of the books found; -1: the store does not answer",
 }
 
 

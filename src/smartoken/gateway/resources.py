@@ -56,7 +56,9 @@ class Gateway:
     all_snapshots: Callable[[Mapping[str, Any]], list[Mapping[str, Any]]]
     not_ready: Callable[[], str | None]  # why no calls can be taken, or None
     stored_figures: Callable[[list[str]], Awaitable[Mapping[str, tuple[int, int]]]]  # rows -> (used, held)
+    book_drifts: Callable[[], Awaitable[int]]  # differences that the newest checks of the books found
     limits: GatewayLimits = GatewayLimits()
     docs_url: str = "/help/errors"
     trusted_proxies: tuple[Any, ...] = ()
     metrics_token: str | None = None
+    notice_query: Callable[[bytes], None] | None = None  # told of every query, which should hold no key

@@ -26,6 +26,7 @@ from smartoken.gateway.reply import Receive, Reply, Scope, Send
 from smartoken.gateway.request import ClientLeftError, Request, token_matches
 from smartoken.gateway.resources import Gateway
 from smartoken.identity.facts import Caller
+from smartoken.store.database import StoreUnavailableError
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[Gateway, Request, Reply], Awaitable[None]]
@@ -81,12 +82,21 @@ async def _readyz(gateway: Gateway, _request: Request, reply: Reply) -> None:
         await reply.whole(503, orjson.dumps({"status": "not ready", "reason": reason}))
 
 
+async def _drifts(gateway: Gateway) -> int:
+    """Return what the checks of the books found; a store that does not answer keeps no other figure from the reader."""
+    try:
+        return await gateway.book_drifts()
+    except StoreUnavailableError:
+        return -1
+
+
 async def _metrics(gateway: Gateway, request: Request, reply: Reply) -> None:
     if request.forwarded is not None or request.peer not in _LOOPBACK:
         token = gateway.metrics_token
         if token is None or not token_matches(request.authorization, token):
             raise PermissionDeniedError("/metrics answers on loopback, or with SMARTOKEN_METRICS_TOKEN as bearer.")
-    own = gateway.metrics.snapshot({"smartoken_records_waiting": gateway.settler.waiting})
+    gauges = {"smartoken_records_waiting": gateway.settler.waiting, "smartoken_books_drifts": await _drifts(gateway)}
+    own = gateway.metrics.snapshot(gauges)
     await reply.text(exposition(gateway.all_snapshots(own)))
 
 
@@ -131,6 +141,8 @@ class GatewayApp:
         scope["smartoken.left"] = reply.left  # the server's connection calls it when the client goes (server.py)
         request = Request(scope, receive)
         gateway = self._gateway
+        if scope["query_string"] and gateway.notice_query is not None:
+            gateway.notice_query(scope["query_string"])
         handlers = ROUTES.get(request.path)
         if handlers is None:
             handlers = next((found for prefix, found in PREFIXES.items() if request.path.startswith(prefix)), None)

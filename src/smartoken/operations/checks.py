@@ -171,6 +171,11 @@ def latest(conn: Connection) -> list[dict[str, Any]]:
     return [shown(each) for each in check_queries.newest_results(conn)]
 
 
+def drifts(conn: Connection) -> int:
+    """Return how many differences the newest checks found."""
+    return sum(int(each["drift_count"]) for each in check_queries.newest_results(conn))
+
+
 def report(conn: Connection, work: Work, name: str | None, limit: int) -> list[dict[str, Any]]:
     """Return the newest result of each check, or the results of one, newest first.
 

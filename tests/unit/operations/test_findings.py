@@ -52,6 +52,19 @@ def test_a_missing_exchange_rate_is_a_fault():
     assert findings.exchange(FxTable(), NOW.date()).verdict is Verdict.FAIL
 
 
+BOOKS = [
+    ([], "ok"),
+    ([{"check": "leases", "ok": True, "drift_count": 0, "at": "2026-11-25T00:00:00Z"}], "ok"),
+    ([{"check": "leases", "ok": False, "drift_count": 2, "at": "2026-11-25T00:00:00Z"}], "fail"),
+]
+
+
+@pytest.mark.parametrize(("results", "verdict"), BOOKS)
+def test_books_that_drift_are_a_fault_with_a_remedy(results, verdict):
+    finding = findings.books(results)
+    assert (finding.verdict, sound(finding)) == (verdict, True)
+
+
 @pytest.mark.parametrize(("today", "verdict"), HOLIDAYS)
 def test_unknown_holidays_are_warned_of_before_their_year_begins(today, verdict):
     finding = findings.holidays(load_catalog(), today)
