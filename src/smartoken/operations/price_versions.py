@@ -6,6 +6,7 @@ whichever worker works it out and however often, and another price never has it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +20,7 @@ SELL, COST = "sell", "cost"
 STANDARD = ""  # the price list of the standard price
 NONE = "none"  # the version of no price
 _DIGITS = 24
+_REMEMBERED = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,16 @@ class Version:
 
 def version_of(place: tuple[str, str, str], price: Price, terms: Mapping[str, Any]) -> Version:
     """Return the version of a price at a place ``(kind, subject, price list)``."""
+    return _version(place, price, orjson.dumps(dict(terms), option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=_REMEMBERED)  # a directory is loaded again and again, and its prices hardly ever change
+def _version(place: tuple[str, str, str], price: Price, terms: bytes) -> Version:
     kind, subject, price_list = place
-    words = written(price)
-    content = orjson.dumps([kind, subject, price_list, words, dict(terms)], option=orjson.OPT_SORT_KEYS)
-    version = f"{terms['origin']}:{sha256(content).hexdigest()[:_DIGITS]}"
-    return Version(version, kind, subject, price_list, words, terms)
+    words, made_by = written(price), orjson.loads(terms)
+    content = orjson.dumps([kind, subject, price_list, words, made_by], option=orjson.OPT_SORT_KEYS)
+    version = f"{made_by['origin']}:{sha256(content).hexdigest()[:_DIGITS]}"
+    return Version(version, kind, subject, price_list, words, made_by)
 
 
 def fx_id(rate: FxRate) -> str:
