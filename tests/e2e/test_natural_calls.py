@@ -119,6 +119,29 @@ def test_every_priced_model_answers_a_key_with_ten_cents(gateway, stream):
     assert len(table) == len(PRICED) > 90
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_a_short_limit_is_no_reason_to_refuse_what_is_answered_without_one(gateway, stream):
+    """Thinking that the vendor's limit leaves out is held as it is counted, not up to the most that may come."""
+    keys = gateway.write(add_keys, gateway, [f"{name} short {stream}" for name in PRICED], TEN_CENTS)
+    with httpx2.Client(timeout=20) as client:
+        answers = {
+            name: ask(
+                gateway,
+                client,
+                keys[f"{name} short {stream}"],
+                "chat/completions",
+                model=name,
+                stream=stream,
+                max_tokens=500,
+            )
+            for name in PRICED
+        }
+    assert {name: each.text[:200] for name, each in answers.items() if each.status_code != 200} == {}
+    records = {each["id"]: each for each in gateway.records()}
+    charged = [records[each.headers["x-request-id"]] for each in answers.values()]
+    assert all(each["charge_nano"] <= each["bound_nano"] <= TEN_CENTS for each in charged)
+
+
 async def at_once(gateway, key, count, **body):
     async with httpx2.AsyncClient(timeout=30, limits=httpx2.Limits(max_connections=count)) as client:
         return await asyncio.gather(*(ask(gateway, client, key, "chat/completions", **body) for _ in range(count)))

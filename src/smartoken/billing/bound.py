@@ -236,7 +236,7 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
     is held in part: ``FIRST_STEP`` when it can be counted as it comes and the hold can grow, else ``BLIND_STEP``, less
     where that is more than a fair share, and never more than the money buys.
     """
-    if wish.limit is not None and wish.beyond is not None:
+    if wish.limit is not None and wish.beyond is not None and not (wish.beyond and wish.countable):
         whole = wish.limit + wish.beyond
         return HoldPlan(bound(tariffs, reach, whole), whole, whole, wish.limit, None)
     context = UNLIMITED if reach.context is None else reach.context
@@ -276,7 +276,8 @@ def _share(tariffs: Sequence[Tariff], reach: Reach, fair: Fair, available_nano: 
 def _parts(wish: Wish, answer: int, context: int) -> tuple[int, int]:
     """Return the tokens to hold in full and those left open."""
     if wish.limit is not None:
-        return wish.limit, max(context - wish.limit, 0)  # thinking beside a limit, bounded by nothing but the context
+        most = max(context - wish.limit, 0)  # of thinking beside a limit, where nothing but the context bounds it
+        return wish.limit, most if wish.beyond is None else wish.beyond
     if wish.beyond is None:
         return 0, max(answer, context)
     if wish.countable:

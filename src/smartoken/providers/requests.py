@@ -72,16 +72,17 @@ def stays_silent(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> boo
 def collects(dialect: Dialect, model: Model, upstream_model: str, body: Mapping[str, Any]) -> bool:
     """Say whether an answer that is wanted whole is asked for as a stream, and collected.
 
-    Either the vendor thinks in streams only, or the client named no limit and the vendor's may leave thinking out:
-    what cannot be bounded before the call has to be counted as it comes.
+    Either the vendor thinks in streams only, or its limit may leave thinking out: what is not bounded before the call
+    has to be counted as it comes.
     """
     if stays_silent(dialect, model, body):
         return False
     if fits(upstream_model, dialect.thinks_in_streams_only):
         return True
-    if any(body.get(name) is not None for name in _LIMIT_NAMES) or hides_reasoning(dialect, upstream_model):
+    if hides_reasoning(dialect, upstream_model):
         return False
-    return not limit_covers_reasoning(dialect, model, body, ASSUMED_LIMIT)
+    limit = body.get("max_completion_tokens") or body.get("max_tokens") or ASSUMED_LIMIT
+    return not limit_covers_reasoning(dialect, model, body, limit)
 
 
 def demands_replay(dialect: Dialect, model: Model, body: Mapping[str, Any]) -> bool:

@@ -80,8 +80,9 @@ ASKED = [
     ("qwen", ALWAYS_ON, "qwen3-235b-a22b-thinking-2507", {"max_tokens": 50}, True),
     ("qwen", HYBRID, "qwen3-32b", {}, True),
     ("qwen", HYBRID, "qwen3-32b", {"enable_thinking": False}, False),
-    ("qwen", HYBRID, "qwen3.8-max", {}, True),  # no limit, and what is thought may be beyond the one we would send
-    ("qwen", HYBRID, "qwen3.8-max", {"max_tokens": 50}, False),
+    ("qwen", HYBRID, "qwen3.8-max", {}, True),  # what is thought may be beyond the limit that is sent
+    ("qwen", HYBRID, "qwen3.8-max", {"max_tokens": 50}, True),
+    ("qwen", HYBRID, "qwen3.8-max", {"max_tokens": 50, "enable_thinking": False}, False),
     ("qwen", PLAIN, "qwen3-coder-plus", {}, False),
     ("deepseek", HYBRID, "deepseek-v4-pro", {}, False),  # its limit covers thinking
     ("volcengine", HYBRID, "doubao-seed-2-1-pro", {}, False),  # hidden thinking cannot be counted in a stream either

@@ -142,6 +142,9 @@ limit  max    beyond countable | money    |   nano tokens ceiling   send   told 
 -      8000   2000   yes       |  900,000 |   4196   4096   10000   8000   -     thinking is counted as it comes
 -      8000   -      yes       |  900,000 |   4196   4096  200000   8000   -     thinking without bound
 -      8000   -      no        | 2,000,000 |  32868  32768   32768   8000   -
+500    8000   90000  yes       |  900,000 |   4696   4596   90500    500   -     thinking grows beside a limit too
+500    8000   90000  yes       |   10,000 |   2648   2548   90500    500   -
+500    8000   90000  no        |   10,000 |  90600  90500   90500    500   -     held in full where it cannot be counted
 500    8000   -      yes       |  900,000 |   4696   4596  200000    500   -     the limit in full, the thinking in part
 500    8000   -      no        | 2,000,000 |  33368  33268   33268    500   -
 500    8000   -      yes       |      800 | refused 856
