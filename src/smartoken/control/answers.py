@@ -57,6 +57,7 @@ class KeyAnswer(Answer):
     created_at: str
     revoked_at: str | None
     former_secret_until: str | None
+    exposed: dict[str, str] | None
 
 
 class NewKeyAnswer(KeyAnswer):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from smartoken.control.access import control_of, permitted
 from smartoken.control.answers import KeyAnswer, NewKeyAnswer, Paged
 from smartoken.control.resources import Control
-from smartoken.control.shapes import KeyCreate, KeyPatch, KeysQuery, Rotation
+from smartoken.control.shapes import Exposure, KeyCreate, KeyPatch, KeysQuery, Rotation, Scan
 from smartoken.operations import keys
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
@@ -54,6 +54,18 @@ async def change_key(control: Resources, work: Writer, key_id: str, body: KeyPat
 async def rotate_key(control: Resources, work: Writer, key_id: str, body: Rotation) -> Any:
     """Give a key a new text; the former one works for the overlap."""
     return _with_secret(await control.office.write(keys.rotate, work, key_id, body.overlap_hours))
+
+
+@router.post("/{key_id}/expose", response_model=KeyAnswer)
+async def expose_key(control: Resources, work: Reader, key_id: str, body: Exposure) -> Any:
+    """Say that a key was seen where others can read it; it works until it is rotated."""
+    return await control.office.write(keys.expose, work, key_id, body.where)
+
+
+@router.post("/scan", response_model=Paged[KeyAnswer])
+async def scan_text(control: Resources, work: Reader, body: Scan) -> Any:
+    """Look for keys of this gateway in a text and note each as exposed; answers with those found."""
+    return {"data": await control.office.write(keys.scan, work, body.text, body.where), "next": None}
 
 
 @router.delete("/{key_id}", response_model=KeyAnswer)

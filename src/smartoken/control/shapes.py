@@ -80,7 +80,22 @@ class KeyPatch(KeyFields):
 class Rotation(Body):
     """How long the former text goes on working."""
 
-    overlap_hours: int = Field(default=24, ge=0, le=168)
+    overlap_hours: int | None = Field(
+        default=None, ge=0, le=168, description="24 if left out, or 0 for a key that is exposed"
+    )
+
+
+class Exposure(Body):
+    """Where a key was seen."""
+
+    where: str = Field(max_length=300)
+
+
+class Scan(Body):
+    """A text that may hold keys, and what it is."""
+
+    text: str = Field(max_length=1_000_000)
+    where: str = Field(max_length=300)
 
 
 class AccountFields(Body):

@@ -53,7 +53,7 @@ def check_live(caller: Caller, valid_until_ms: int | None, now_ms: int, ip: str 
             raise KeyRevokedError(f"Key {key.prefix}...{key.last4} was revoked.")
         if key.status == "paused":
             raise KeyPausedError(f"Key {key.prefix}...{key.last4} is paused.")
-        raise KeyRevokedError(f"Key {key.prefix}...{key.last4} was seen in public and is out of use; rotate it.")
+        raise KeyRevokedError(f"Key {key.prefix}...{key.last4} is out of use.")
     if key.expires_ms is not None and now_ms >= key.expires_ms:
         raise KeyExpiredError(f"Key {key.prefix}...{key.last4} has expired.")
     if valid_until_ms is not None and now_ms >= valid_until_ms:

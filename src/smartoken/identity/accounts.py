@@ -18,7 +18,7 @@ from smartoken.store import revisions
 
 HOUR_MS = 3_600_000
 MAX_OVERLAP_HOURS = 168
-ACTIVE, PAUSED, REVOKED, EXPOSED = STATUSES = ("active", "paused", "revoked", "exposed")
+ACTIVE, PAUSED, REVOKED = STATUSES = ("active", "paused", "revoked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +168,10 @@ def add_secret(conn: sa.Connection, key_id: str, secret: str, pepper: bytes, now
 def rotate(conn: sa.Connection, key_id: str, secret: str, pepper: bytes, times: tuple[int, int]) -> None:
     """Give a key a new secret; ``times`` is (now, overlap in hours), after which the old ones end.
 
-    The key keeps its id, and with it budgets, limits and history. Rotating an exposed key puts it into service again
-    with the new secret alone; a paused one stays paused.
+    The key keeps its id, and with it budgets, limits and history; a paused one stays paused.
 
     Raises:
-        InvalidRequestError: the overlap is not from 0 to 168 hours, or the key is exposed and an overlap was asked.
+        InvalidRequestError: the overlap is not from 0 to 168 hours.
         NotFoundError, KeyRevokedError: there is no such key, or it was revoked for good.
 
     """
@@ -182,23 +181,18 @@ def rotate(conn: sa.Connection, key_id: str, secret: str, pepper: bytes, times: 
     status = _status(conn, key_id)
     if status == REVOKED:
         raise KeyRevokedError("A revoked key cannot be rotated; create a new one.")
-    if status == EXPOSED:
-        if overlap_hours:
-            raise InvalidRequestError("An exposed key is rotated without overlap.", param="overlap_hours")
-        queries.update_key(conn, key_id, {"status": ACTIVE})
     queries.end_secrets(conn, key_id, now_ms + overlap_hours * HOUR_MS)
     add_secret(conn, key_id, secret, pepper, now_ms)
     revisions.bump(conn)
 
 
 def set_status(conn: sa.Connection, key_id: str, status: str, now_ms: int) -> None:
-    """Pause, resume (``active``), revoke or mark as exposed; seen by every worker within two seconds.
+    """Pause, resume (``active``) or revoke; seen by every worker within two seconds.
 
-    Revoking is final. An exposed key is refused until it is rotated: its secrets end now. Setting the status that a
-    key has changes nothing.
+    Revoking is final. Setting the status that a key has changes nothing.
 
     Raises:
-        InvalidRequestError: no such status, or an exposed key is to be resumed without rotation.
+        InvalidRequestError: no such status.
         NotFoundError, KeyRevokedError: there is no such key, or it was revoked for good.
 
     """
@@ -209,12 +203,9 @@ def set_status(conn: sa.Connection, key_id: str, status: str, now_ms: int) -> No
         return
     if before == REVOKED:
         raise KeyRevokedError("A revoked key never works again; create a new one.")
-    if before == EXPOSED and status != REVOKED:
-        raise InvalidRequestError("The secret of this key is exposed; rotate the key to use it again.", param="status")
     changes: dict[str, Any] = {"status": status}
     if status == REVOKED:
         changes["revoked_ms"] = now_ms
-    if status in (REVOKED, EXPOSED):
         queries.end_secrets(conn, key_id, now_ms)
     queries.update_key(conn, key_id, changes)
     revisions.bump(conn)

@@ -48,7 +48,7 @@ class ApiKey:
     concurrency: int
     policy: Policy
     options: Mapping[str, Any] = field(hash=False)
-    status: str  # active | paused | revoked | exposed
+    status: str  # active | paused | revoked
     expires_ms: int | None
     created_ms: int
     prefix: str  # of the current secret

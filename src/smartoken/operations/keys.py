@@ -10,17 +10,19 @@ from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.identity import accounts as identity
 from smartoken.identity import queries as rows
 from smartoken.money import amount_text
-from smartoken.operations import audit, fields, queries
+from smartoken.operations import audit, exposures, fields, queries
 from smartoken.operations.accounts import account_id_of, changed_entry
 from smartoken.operations.limits import set_budgets
 from smartoken.operations.office import Work
-from smartoken.operations.rights import Permission, scope
+from smartoken.operations.rights import Permission, demand, scope
 from smartoken.operations.setup_accounts import instant_text
+from smartoken.store import access_queries
 from smartoken.store.schema import api_keys, budgets
 from smartoken.store.vault import Secret
 
 STATUSES = ("active", "paused")
 REVOKED = "revoked"
+USUAL_OVERLAP_HOURS = 24
 Wanted = Mapping[str, Any]
 
 
@@ -53,11 +55,21 @@ def shown(conn: Connection, found: Sequence[Mapping[str, Any]]) -> list[dict[str
     for each in queries.rows_in(conn, budgets, "scope_id", ids):
         budget = {"limit": amount_text(each["limit_nano"]), "period": each["period"]}
         limits.setdefault(each["scope_id"], []).append(budget)
+    seen = exposures.shown(conn, ids)
     return [
         _shown(row, secrets.get(row["id"], ()))
+        | _exposed(row, seen.get(row["id"]))
         | {"account": slugs.get(row["account_id"]), "budgets": limits.get(row["id"], [])}
         for row in found
     ]
+
+
+def _exposed(row: Mapping[str, Any], seen: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what was seen of a key; one that is in service is shown as exposed, and works until it is rotated."""
+    if seen is None:
+        return {"exposed": None}
+    found = {"where": seen["place"], "at": instant_text(seen["created_ms"])}
+    return {"exposed": found, "status": "exposed" if row["status"] == "active" else row["status"]}
 
 
 def _shown(row: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -166,8 +178,10 @@ def change(conn: Connection, work: Work, key_id: str, wanted: Wanted) -> dict[st
     return after
 
 
-def rotate(conn: Connection, work: Work, key_id: str, overlap_hours: int) -> Made:
+def rotate(conn: Connection, work: Work, key_id: str, overlap_hours: int | None) -> Made:
     """Give a key a new text; the old one works for the overlap. Budget, limits and history stay with the key.
+
+    Without ``overlap_hours`` it is a day, or nothing for a key that is exposed. The key is exposed no more.
 
     Raises:
         NotFoundError: the account has no such key.
@@ -176,12 +190,39 @@ def rotate(conn: Connection, work: Work, key_id: str, overlap_hours: int) -> Mad
     """
     row = _row(conn, work, Permission.KEYS_WRITE, key_id)
     _refuse_revoked(row)
+    if overlap_hours is None:
+        overlap_hours = 0 if exposures.shown(conn, [key_id]) else USUAL_OVERLAP_HOURS
     secret = work.mint()
     identity.rotate(conn, key_id, secret, work.pepper, (work.now_ms, overlap_hours))
+    access_queries.clear_exposures(conn, key_id, work.now_ms)
     made = shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)])[0]
     after = {"last4": made["last4"], "overlap_hours": overlap_hours}
     audit.append(conn, work, audit.Entry("key.rotate", f"key:{key_id}", None, after))
     return Made(made, Secret(secret))
+
+
+def expose(conn: Connection, work: Work, key_id: str, where: str) -> dict[str, Any]:
+    """Say that a key was seen where others can read it: its owner is told, and it works until it is rotated.
+
+    Whoever may see a key may say so.
+
+    Raises:
+        NotFoundError: the account has no such key.
+        InvalidRequestError: the key was revoked, or the place is not named.
+
+    """
+    row = _row(conn, work, Permission.KEYS_READ, key_id)
+    _refuse_revoked(row)
+    exposures.expose(conn, work, key_id, where)
+    return one(conn, work, key_id)
+
+
+def scan(conn: Connection, work: Work, text: str, where: str) -> list[dict[str, Any]]:
+    """Look for keys of this gateway in a text and note each as exposed; returns those that the actor may see."""
+    demand(work.actor, Permission.KEYS_READ)
+    found = exposures.scan(conn, work, text, where)
+    own = [rows.key_by_id(conn, scope(work.actor, Permission.KEYS_READ), each) for each in dict.fromkeys(found)]
+    return shown(conn, [each for each in own if each is not None])
 
 
 def revoke(conn: Connection, work: Work, key_id: str) -> dict[str, Any]:
@@ -194,6 +235,7 @@ def revoke(conn: Connection, work: Work, key_id: str) -> dict[str, Any]:
     row = _row(conn, work, Permission.KEYS_WRITE, key_id)
     if row["status"] != REVOKED:
         identity.set_status(conn, key_id, REVOKED, work.now_ms)
+        access_queries.clear_exposures(conn, key_id, work.now_ms)
         entry = audit.Entry("key.revoke", f"key:{key_id}", {"status": row["status"]}, {"status": REVOKED})
         audit.append(conn, work, entry)
     return shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)])[0]

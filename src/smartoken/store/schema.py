@@ -66,7 +66,7 @@ api_keys = sa.Table(
     sa.Column("concurrency", sa.Integer, nullable=False, default=0),
     sa.Column("policy", sa.JSON, nullable=False),
     sa.Column("options", sa.JSON, nullable=False),  # opt-ins such as hedging and continuation
-    sa.Column("status", sa.String(16), nullable=False),  # active | paused | revoked | exposed
+    sa.Column("status", sa.String(16), nullable=False),  # active | paused | revoked
     sa.Column("expires_ms", sa.BigInteger),
     sa.Column("created_ms", sa.BigInteger, nullable=False),
     sa.Column("revoked_ms", sa.BigInteger),

@@ -172,17 +172,11 @@ def test_an_overlap_beyond_a_week_is_refused_by_name(store, overlap):
 STATES = [
     ("active", "paused", "paused"),
     ("active", "revoked", "revoked"),
-    ("active", "exposed", "exposed"),
     ("active", "active", "active"),
     ("paused", "active", "active"),
     ("paused", "revoked", "revoked"),
-    ("paused", "exposed", "exposed"),
-    ("exposed", "revoked", "revoked"),
-    ("exposed", "active", InvalidRequestError),
-    ("exposed", "paused", InvalidRequestError),
     ("revoked", "active", KeyRevokedError),
     ("revoked", "paused", KeyRevokedError),
-    ("revoked", "exposed", KeyRevokedError),
     ("revoked", "revoked", "revoked"),
     ("active", "gone", InvalidRequestError),
 ]
@@ -203,14 +197,6 @@ def test_a_key_goes_from_state_to_state(store, before, to, after):
     found = store.run_read(accounts.one_key, "acct_acme", "key_acme_staging")
     assert found.key.status == (after if isinstance(after, str) else before)
     assert live(store, 8) == ({digest(PEPPER, text(1))} if found.key.status == "active" else set())
-
-
-def test_an_exposed_key_lives_again_by_rotation_with_its_new_text_alone(store):
-    store.run_write(accounts.set_status, "key_acme_staging", "exposed", 5)
-    with pytest.raises(InvalidRequestError, match="without overlap"):
-        store.run_write(accounts.rotate, "key_acme_staging", text(2), PEPPER, (6, 1))
-    store.run_write(accounts.rotate, "key_acme_staging", text(2), PEPPER, (6, 0))
-    assert live(store, 7) == {digest(PEPPER, text(2))}
 
 
 def test_a_revoked_key_is_not_rotated(store):
