@@ -72,7 +72,7 @@ class Lease:
         self.in_calls += amount
         self.touched_ms = now_ms
         passed = now_ms - self.since_ms
-        if passed >= _SECOND_MS:
+        if not 0 <= passed < _SECOND_MS:  # a clock that was set back begins anew
             self.pace = self.taken if passed < 2 * _SECOND_MS else 0
             self.taken, self.since_ms = 0, now_ms
         self.taken += amount

@@ -13,6 +13,7 @@ from smartoken.operations.limits import open_account, set_budgets, set_credit
 from smartoken.operations.office import Work
 from smartoken.operations.rights import ActorKind, Permission, demand
 from smartoken.operations.setup_accounts import BILLING, instant_text
+from smartoken.operations.zones import note_zone
 from smartoken.store import revisions
 from smartoken.store.schema import accounts
 
@@ -131,6 +132,7 @@ def change(conn: Connection, work: Work, asked: str, wanted: Wanted) -> dict[str
     _check_credit({**row, **columns})
     if columns:
         identity.update_account(conn, row["id"], columns)
+        note_zone(conn, row["id"], row["timezone"], columns.get("timezone", row["timezone"]), work.now_ms)
     if "credit_limit_nano" in columns:
         set_credit(conn, row["id"], columns["credit_limit_nano"])
     if "budgets" in wanted:

@@ -5,7 +5,6 @@ Loaded whole when the revision of money moved. The figures of rows are not part 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -15,9 +14,8 @@ from smartoken.billing.grants import Fund
 from smartoken.billing.wallet import MONEY, read_fund
 from smartoken.billing.windows import Period, ZoneSince
 from smartoken.identity import queries as identity
+from smartoken.operations.zones import zones_of
 from smartoken.store import revisions
-
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def load_money(conn: sa.Connection) -> MoneyView:
     for row in identity.budget_rows(conn):
         place = (row["scope"], row["scope_id"])
         budgets.setdefault(place, []).append(Budget(*place, Period(row["period"]), row["limit_nano"]))
-    zones = {row["id"]: (ZoneSince(row["timezone"], _EVER),) for row in identity.account_rows(conn)}
+    zones = zones_of(conn, identity.account_rows(conn))
     return MoneyView(
         revision=revisions.current(conn, MONEY),
         funds={account: tuple(found) for account, found in funds.items()},

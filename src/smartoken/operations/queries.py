@@ -57,6 +57,12 @@ def fact(conn: sa.Connection, name: str) -> bytes | None:
     return None if value is None else bytes(value)
 
 
+def facts_of(conn: sa.Connection, prefix: str) -> dict[str, bytes]:
+    """Return the facts whose names begin so."""
+    found = conn.execute(sa.select(facts.c.name, facts.c.value).where(facts.c.name.startswith(prefix, autoescape=True)))
+    return {name: bytes(value) for name, value in found}
+
+
 def put_fact(conn: sa.Connection, name: str, value: bytes) -> None:
     """Store a fact about the store itself."""
     if not conn.execute(facts.update().where(facts.c.name == name).values(value=value)).rowcount:

@@ -24,6 +24,7 @@ from smartoken.operations.setup_accounts import instant_ms
 from smartoken.operations.setup_items import Item, Kind
 from smartoken.operations.setup_stored import SITE_FACT, Stored
 from smartoken.operations.stored_models import key_place
+from smartoken.operations.zones import note_zone
 from smartoken.store import revisions
 from smartoken.store.money_tables import funds, money_rows
 from smartoken.store.schema import (
@@ -92,6 +93,7 @@ def change(conn: Connection, work: Work, item: Item, stored: Stored) -> None:
         return
     queries.update(conn, TABLES[item.kind], {"id": stored.row_id}, _columns(item))
     if item.kind is Kind.ACCOUNT:
+        note_zone(conn, stored.row_id, stored.item.view["timezone"], item.view["timezone"], work.now_ms)
         set_credit(conn, stored.row_id, parse_amount(item.view["credit_limit"]))
     if item.kind in (Kind.ACCOUNT, Kind.KEY):
         scope = "account" if item.kind is Kind.ACCOUNT else "key"
