@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import demo, drill, key, prices, reconcile, token, wallet
+from smartoken.commands import campaign, code, demo, drill, key, prices, reconcile, token, wallet
 from smartoken.commands.api import ApiError
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
@@ -59,6 +59,8 @@ def command_line() -> typer.Typer:
     for command in (serve, migrate, apply, export, doctor, backup, restore, compare, probe):
         app.command(command.__name__)(command)
     app.add_typer(key.app, name="key")
+    app.add_typer(campaign.app, name="campaign")
+    app.add_typer(code.app, name="code")
     app.add_typer(demo.app, name="demo")
     app.add_typer(token.app, name="token")
     app.add_typer(wallet.app, name="wallet")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smartoken.money import amount_text
-from smartoken.operations import alerts, checks, expiry, job_rows
+from smartoken.operations import alerts, checks, claims, expiry, job_rows
 from smartoken.operations.office import Office, Work
 from smartoken.operations.rights import SYSTEM
 
@@ -63,6 +63,12 @@ async def _prune(bench: Bench, work: Work) -> str:
     return f"forgot {answers} answers, {secrets} ended secrets"
 
 
+async def _campaign(bench: Bench, work: Work) -> str:
+    """Note what campaigns the clock began or ended, and give grants for first calls."""
+    given = await bench.office.write(claims.tick, work)
+    return f"gave {len(given)} grants"
+
+
 def _checking(name: str) -> Callable[[Bench, Work], Awaitable[str]]:
     async def check(bench: Bench, work: Work) -> str:
         result = await bench.office.db.read(checks.examine, name, work.now_ms)
@@ -84,6 +90,7 @@ JOBS: tuple[Job, ...] = (
     Job("collect", 5, _collect),
     Job("alerts", 5, _alert),
     Job("expire", 10, _expire),
+    Job("campaigns", 30, _campaign),
     Job("prune", HOUR_S, _prune),
     *(Job(f"check:{each.name}", each.every_ms // 1000, _checking(each.name)) for each in checks.CHECKS),
     Job("check:journal", HOUR_S, _check_journal),

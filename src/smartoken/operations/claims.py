@@ -17,6 +17,7 @@ from smartoken.billing.ledger import Stamp, grant, grant_book
 from smartoken.billing.wallet import add_fund_row, post
 from smartoken.campaigns import queries as campaigns
 from smartoken.campaigns.rules import (
+    DAY_MS,
     AccountFacts,
     Campaign,
     Granted,
@@ -247,6 +248,7 @@ def tick(conn: Connection, work: Work) -> list[Claimed]:
     """Note what the clock changed, and give grants for first calls; run every minute, and harmless at any time."""
     money.lock_ledger(conn)
     claw_backs.let_go(conn)
+    campaigns.drop_old_failures(conn, work.now_ms - DAY_MS)
     for row in campaigns.unnoted_campaigns(conn):
         locked = campaigns.lock_campaign(conn, row["id"])
         if locked is not None:
