@@ -91,11 +91,17 @@ class Servers:
         url = self._start_postgres(name)
         return url, self._pid(name)
 
+    def pid_of(self, name: str) -> int:
+        """Return the process of a server as it runs now."""
+        return self._pid(name)
+
     def restart_own_postgres(self, name: str) -> None:
         """Start a server that was killed again, at its port, once its processes are gone."""
         command, url = json.loads((self.folder / f"{name}.command").read_text())
         while alive(self._pid(name)):
             time.sleep(0.02)
+        # Nobody may have collected the killed process yet: to PostgreSQL its id then looks taken.
+        (self.folder / name / "cluster" / "postmaster.pid").unlink(missing_ok=True)
         self._launch(name, command)
         self._await(name, lambda: psycopg.connect(url, connect_timeout=2).close(), psycopg.OperationalError)
 

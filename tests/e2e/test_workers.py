@@ -1,0 +1,173 @@
+"""Several workers on one socket over PostgreSQL: one start, one greeting, counts added up, keys ended everywhere."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from servers import alive, new_database
+
+SRC = Path(__file__).resolve().parents[2] / "src"
+WORKERS = 3
+BODY = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 20}
+START_S = 60
+
+
+class Crew:
+    """A running server of several workers."""
+
+    def __init__(self, folder, process, log):
+        self.folder, self.process, self.log = folder, process, log
+
+    @property
+    def address(self):
+        return json.loads((self.folder / "run.json").read_text())["address"]
+
+    @property
+    def token(self):
+        return json.loads((self.folder / "run.json").read_text())["token"]
+
+    def workers(self):
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(each) for each in children.read_text().split()]
+
+    def call(self, key, **more):
+        headers = {"authorization": f"Bearer {key}", "connection": "close"}
+        return httpx2.post(f"{self.address}/v1/chat/completions", json={**BODY, **more}, headers=headers, timeout=30)
+
+    def ask(self, method, path, body=None):
+        headers = {"authorization": f"Bearer {self.token}"}
+        return httpx2.request(method, f"{self.address}/api/v1{path}", json=body, headers=headers, timeout=30)
+
+    def counts(self):
+        found = Counter()
+        for line in httpx2.get(f"{self.address}/metrics", timeout=10).text.splitlines():
+            if line.startswith("smartoken_calls_total{"):
+                found["calls"] += float(line.rpartition(" ")[2])
+        return found
+
+
+@contextlib.contextmanager
+def crew(folder, database, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SMARTOKEN_")}
+    own = {
+        "SMARTOKEN_DATA_DIR": str(folder), "SMARTOKEN_DATABASE_URL": database, "SMARTOKEN_PORT": "0",
+        "PYTHONPATH": str(SRC), **environment,
+    }  # fmt: skip
+    log = folder.with_suffix(".log")
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "smartoken", "serve", "--workers", str(WORKERS)],
+            env={**kept, **own}, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        until = time.monotonic() + START_S
+        while not (folder / "run.json").exists():
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < until, log.read_text()[-2000:]
+            time.sleep(0.05)
+        yield Crew(folder, process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(40)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def running(servers, tmp_path_factory):
+    with own_database(servers) as database, crew(tmp_path_factory.mktemp("crew") / "data", database) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def own_database(servers):
+    with new_database(servers.postgres()) as url:
+        yield url
+
+
+def demo_key(running):
+    return (running.folder / "demo-key").read_text().strip()
+
+
+def test_workers_greet_once_and_say_that_rate_limits_are_not_shared(running):
+    text = running.log.read_text()
+    assert text.count("SmarToken listens on") == 1
+    assert text.count("rate limits are not shared without SMARTOKEN_VALKEY_URL") == 1
+    assert len(running.workers()) == WORKERS
+    assert len(list((running.folder / "journal").glob("ep_*"))) == WORKERS
+
+
+def test_metrics_of_whoever_is_asked_add_all_workers_up(running):
+    before = running.counts()["calls"]
+    key = demo_key(running)
+    assert [running.call(key).status_code for _ in range(12)] == [200] * 12
+    time.sleep(1.5)
+    assert [running.counts()["calls"] - before for _ in range(6)] == [12] * 6
+
+
+def test_a_key_that_is_revoked_is_refused_by_every_worker_within_two_seconds(running):
+    made = running.ask("POST", "/keys", {"account": "demo", "name": "ends", "models": ["sandbox/*"]}).json()
+    time.sleep(2)
+    assert {running.call(made["secret"]).status_code for _ in range(12)} == {200}
+    assert running.ask("DELETE", f"/keys/{made['id']}").status_code < 300
+    time.sleep(2)
+    assert {running.call(made["secret"]).status_code for _ in range(24)} == {401}
+
+
+def test_a_worker_that_is_killed_is_started_again_and_its_counts_stay(running):
+    key = demo_key(running)
+    assert running.call(key).status_code == 200
+    time.sleep(1.2)
+    counted = running.counts()["calls"]
+    victim = running.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    until = time.monotonic() + START_S
+    while (victim in running.workers() or len(running.workers()) < WORKERS) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert victim not in running.workers()
+    assert {running.call(key).status_code for _ in range(12)} == {200}
+    time.sleep(1.5)
+    assert running.counts()["calls"] == counted + 12
+
+
+def test_workers_share_rate_limits_through_valkey(servers, tmp_path):
+    with (
+        own_database(servers) as database,
+        crew(tmp_path / "data", database, SMARTOKEN_VALKEY_URL=servers.valkey()) as found,
+    ):
+        assert "rate limits are not shared" not in found.log.read_text()
+        body = {"account": "demo", "name": "limited", "models": ["sandbox/*"], "limits": {"rpm": 12}}
+        key = found.ask("POST", "/keys", body).json()["secret"]
+        time.sleep(2)
+        codes = Counter(found.call(key).status_code for _ in range(40))
+        assert codes[200] + codes[429] == 40
+        assert 12 <= codes[200] <= 12 + 2 * WORKERS + 3, "a slab and a call a worker, and what refills meanwhile"
+
+
+def test_all_workers_drain_at_a_signal_and_end_when_their_supervisor_is_gone(servers, tmp_path):
+    with own_database(servers) as database:
+        with crew(tmp_path / "data", database) as found:
+            began = time.monotonic()
+            found.process.send_signal(signal.SIGTERM)
+            assert found.process.wait(30) == 0
+            assert time.monotonic() - began < 30
+            assert not (found.folder / "run.json").exists()
+            assert list((found.folder / "journal").iterdir()) == [], "every worker settled what it had"
+        with crew(tmp_path / "data", database) as found:
+            pids = found.workers()
+            found.process.kill()
+            found.process.wait()
+            until = time.monotonic() + 30
+            while any(alive(pid) for pid in pids) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert not any(alive(pid) for pid in pids)

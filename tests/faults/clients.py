@@ -1,0 +1,113 @@
+"""Clients that call again and again: some stay to the end, some leave at a stage of their own, some meet cuts."""
+
+import json
+import random
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx2
+
+WHOLE = "test/paced"
+# Where the upstream breaks off: before its head, before the first token, in the middle, before the end is said.
+CUTS = {
+    "test/reset": "reset",
+    "test/silent": "hang",
+    "test/cut-0": "cut-mid-stream?tokens=60&after=0&pace_ms=3",
+    "test/cut-1": "cut-mid-stream?tokens=60&after=1&pace_ms=3",
+    "test/cut-30": "cut-mid-stream?tokens=60&after=30&pace_ms=3",
+    "test/cut-59": "cut-mid-stream?tokens=60&after=59&pace_ms=3",
+    "test/late-error": "error-event-late?tokens=60&after=20&pace_ms=3",
+    "test/no-finish": "done-without-finish?tokens=60&pace_ms=3",
+    "test/no-done": "finish-without-done?tokens=60&pace_ms=3",
+    "test/malformed": "malformed-stream?tokens=60&after=10&pace_ms=3",
+}
+STAGES = ("half a body", "sent", "head", 0, 1, 7, 30, 59, "finish")
+
+
+def body_of(model):
+    return {
+        "model": model,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "messages": [{"role": "user", "content": "hello " * random.randint(1, 40)}],
+    }
+
+
+class Client:
+    """One client; ``rig`` says where the gateway is by now, and when to stop."""
+
+    def __init__(self, rig):
+        self.rig = rig
+
+    def stay(self):
+        """Call again and again and read to the end."""
+        while not self.rig.stop.is_set():
+            self.call(WHOLE)
+
+    def meet_cuts(self):
+        """Call models whose upstream breaks off."""
+        while not self.rig.stop.is_set():
+            for model in CUTS:
+                self.rig.faults["upstream cut"] += self.call(model)
+
+    def leave(self):
+        """Leave at each stage in turn."""
+        while not self.rig.stop.is_set():
+            for stage in STAGES:
+                if stage in ("half a body", "sent"):
+                    self.rig.faults["client gone"] += self.leave_blind(whole=stage == "sent")
+                else:
+                    self.rig.faults["client gone"] += self.call(WHOLE, stage)
+                if self.rig.stop.is_set():
+                    return
+
+    def call(self, model, leave_at=None):
+        """Make one call, perhaps leaving at a number of pieces or a word; whether a gateway took it."""
+        headers = {"authorization": f"Bearer {self.rig.key}"}
+        url = f"{self.rig.address}/v1/chat/completions"
+        try:
+            with httpx2.stream("POST", url, json=body_of(model), headers=headers, timeout=10) as answer:
+                if answer.status_code == 200:
+                    self.follow(answer, leave_at)
+                    return True
+                self.rig.truth.refusal(json.loads(answer.read())["error"]["code"])
+        except (httpx2.HTTPError, ValueError):
+            pass
+        time.sleep(0.05)
+        return False
+
+    def follow(self, answer, leave_at):
+        """Note what a stream says, as it says it."""
+        seen = self.rig.truth.begun(answer.headers["x-request-id"])
+        if leave_at == "head":
+            return
+        for line in answer.iter_lines():
+            if line == "data: [DONE]":
+                seen.done = True
+            elif line.startswith("data: "):
+                event = json.loads(line[6:])
+                seen.pieces += sum(bool(each["delta"].get("content")) for each in event["choices"])
+                if event.get("usage"):
+                    seen.charge = event["usage"]["charge_usd"]
+                finished = any(each.get("finish_reason") for each in event["choices"])
+                if leave_at in ("finish", seen.pieces) and (finished or leave_at != "finish"):
+                    return
+
+    def leave_blind(self, *, whole):
+        """Send a body, or half of one, and close at once."""
+        parts = urlsplit(self.rig.address)
+        body = json.dumps(body_of(WHOLE)).encode()
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {self.rig.key}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        try:
+            with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
+                connection.sendall(head.encode() + (body if whole else body[: len(body) // 2]))
+                if whole:
+                    self.rig.truth.left_blind()
+                    time.sleep(random.choice((0, 0.01, 0.05)))
+        except OSError:
+            return False
+        return True
