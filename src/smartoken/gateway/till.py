@@ -53,6 +53,7 @@ class Place:
     window_leases: tuple[Lease, ...]
     fund_leases: tuple[Lease, ...]
     until_ms: int
+    known: bool = False  # whether the figures of every fund were seen: a new grant has none yet, and burns first
 
     @property
     def all(self) -> tuple[Lease, ...]:
@@ -226,6 +227,10 @@ class Till:
         """Take the hold from the leases in hand, or say what they lack."""
         tariffs, reach, length = terms
         book, windows, funds = self.book, place.window_leases, place.fund_leases
+        if in_order and not place.known:
+            place.known = all(each.row in self._seen for each in funds)
+            if not place.known:
+                return Lacking(Short((), 0), 0)
         plan = first_hold(tariffs, reach, length, book.available(windows, funds))
         need = plan.need_nano if isinstance(plan, TooDear) else plan.nano
         if isinstance(plan, TooDear):

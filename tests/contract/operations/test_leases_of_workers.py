@@ -1,6 +1,8 @@
 """Workers and the store about money: what is leased, given back, and settled when a worker was taken for dead."""
 
 import contextlib
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ from smartoken.identity import queries as identity
 from smartoken.operations import bank
 from smartoken.operations.demo import Making, account_row
 from smartoken.operations.opening import open_money
+from smartoken.store import revisions
 from smartoken.store.database import StoreUnavailableError
 
 PAID_IN = 1_000
@@ -233,3 +236,46 @@ async def test_a_journal_that_comes_back_after_its_leases_were_given_up_is_settl
     row = branch.row()
     assert (row["used_nano"], row["held_nano"]) == (900, 100), "what the other still leases is not taken"
     assert branch.db.run_read(money.house_balances)["house:overrun", "USD"] == -500
+
+
+def test_a_clock_that_is_set_back_over_midnight_finds_the_day_as_it_was_spent(branch_of_days):
+    branch, place_now = branch_of_days
+    first = place_now()
+    book = branch.cashiers[0].till.book
+    (day,) = first.windows
+    assert day.window.end - branch.clock.now() == timedelta(minutes=30)
+    hold = book.admit(700, first.window_leases, first.fund_leases, branch.clock.now_ms(), in_order=False)
+    assert book.settle(hold, 700).windows == (day.row,)
+    branch.clock.advance(hours=1)
+    (following,) = place_now().windows
+    assert following.row != day.row
+    assert following.window.start == day.window.end
+    branch.clock.advance(hours=-1)
+    again = place_now()
+    assert again.windows == (day,)
+    assert book.available(again.window_leases, again.fund_leases) == 100, "the day is not spent twice"
+    assert book.idle(branch.clock.now_ms() - 3_600_000) == (), "a lease from the future is not idle"
+
+
+@pytest.fixture
+async def branch_of_days(branch):
+    """A branch whose account may spend 800 a day, half an hour before the day ends, and what binds it."""
+    budget = {"id": "b1", "scope": "account", "scope_id": branch.account, "period": "day", "limit_nano": 800}
+
+    def set_budget(conn):
+        identity.insert_budget(conn, {**budget, "created_ms": 0})
+        revisions.bump(conn, "money")
+
+    branch.db.run_write(set_budget)
+    branch.clock.advance(hours=11, minutes=30)
+    cashier = await branch.cashier(workers=1)
+    caller = SimpleNamespace(key=SimpleNamespace(id="key_1", account_id=branch.account))
+
+    def place_now():
+        return cashier.till._place(SimpleNamespace(caller=caller, now=branch.clock.now()), "m/any")
+
+    place = place_now()
+    asks = [Ask(each.row, 0) for each in place.all]
+    for each in await cashier.grow(branch.account, asks, place.windows):
+        cashier.till.book.granted(each.facts, each.amount, branch.clock.now_ms())
+    return branch, place_now
