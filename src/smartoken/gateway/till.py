@@ -53,6 +53,7 @@ class Place:
     window_leases: tuple[Lease, ...]
     fund_leases: tuple[Lease, ...]
     until_ms: int
+    since_ms: int = 0  # a clock that was set back to before it finds the window that holds then
     known: bool = False  # whether the figures of every fund were seen: a new grant has none yet, and burns first
 
     @property
@@ -153,7 +154,7 @@ class Till:
         key = call.caller.key
         now_ms = self._clock.now_ns() // 1_000_000
         place = self._places.get((key.id, model))
-        if place is not None and now_ms < place.until_ms:
+        if place is not None and place.since_ms <= now_ms < place.until_ms:
             return place
         account = key.account_id
         budgets = (*self.view.budgets.get(("key", key.id), ()), *self.view.budgets.get(("account", account), ()))
@@ -164,6 +165,7 @@ class Till:
             self.book.leases(each.row for each in windows),
             self.book.leases(each.id for each in funds),
             _valid_until(windows, self.view, account, now_ms),
+            max((each.window.start_ms for each in windows), default=0),
         )
         self._places[key.id, model] = place
         return place
