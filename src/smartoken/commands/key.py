@@ -140,7 +140,9 @@ def show_key(context: typer.Context, key: Key, *, json_output: Json = False) -> 
 def rotate_key(
     context: typer.Context,
     key: Key,
-    overlap_hours: Annotated[int, typer.Option(help="How long the former text works, 0 to 168.")] = 24,
+    overlap_hours: Annotated[
+        int | None, typer.Option(help="How long the former text works, 0 to 168. Default: 24, or 0 if exposed.")
+    ] = None,
     *,
     json_output: Json = False,
 ) -> None:
@@ -148,6 +150,43 @@ def rotate_key(
     with connected(invocation(context).settings()) as api:
         made = api.call("POST", f"/keys/{quote(key_id(api, key))}/rotate", {"overlap_hours": overlap_hours})
     _say_made(made, json_output=json_output)
+
+
+@app.command("expose")
+def expose_key(
+    context: typer.Context,
+    key: Key,
+    where: Annotated[str, typer.Option(help="Where it was seen.")],
+    *,
+    json_output: Json = False,
+) -> None:
+    """Say that a key was seen where others can read it; it works until it is rotated."""
+    with connected(invocation(context).settings()) as api:
+        found = api.call("POST", f"/keys/{quote(key_id(api, key))}/expose", {"where": where})
+    if json_output:
+        say_json(found)
+    else:
+        say(f"{found['account']}/{found['name']} is {found['status']}; `smartoken key rotate` ends it.")
+
+
+@app.command("scan")
+def scan_file(
+    context: typer.Context,
+    file: Annotated[typer.FileText, typer.Argument(help="A text; - reads standard input.", metavar="FILE")],
+    where: Annotated[str | None, typer.Option(help="What it is. Default: the file's name.")] = None,
+    *,
+    json_output: Json = False,
+) -> None:
+    """Look for keys of this gateway in a text and note each as exposed."""
+    body = {"text": file.read(), "where": where or file.name}
+    with connected(invocation(context).settings()) as api:
+        found = api.call("POST", "/keys/scan", body)["data"]
+    if json_output:
+        say_json({"data": found})
+    elif found:
+        say("\n".join(f"{each['account']}/{each['name']} ({each['id']}) is exposed; rotate it." for each in found))
+    else:
+        say("No key of this gateway stands in it.")
 
 
 def _set_status(context: typer.Context, key: str, status: str, *, json_output: bool) -> None:
