@@ -144,6 +144,7 @@ _BUGS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("a window is not charged", "self._leave(lease, hold.nano, paid)", "self._leave(lease, hold.nano, 0)"),
         ("a lease pays and stays whole", "lease.amount -= paid", "pass"),
         ("a flush forgets what came during it", "lease.spent -= each.spent", "lease.spent = 0"),
+        ("what is charged is free before its record is stored", "lease.amount + lease.spent - now", "lease.amount"),
         ("an answer grows past its budget", "self._take(more, hold.windows,", "self._take(more, (),"),
         ("other workers' leases are ours", "max(0, facts.held - lease.stored)", "0"),
         ("held money is given back", "max(0, lease.free - keep)", "max(0, lease.amount - keep)"),
