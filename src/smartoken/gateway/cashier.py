@@ -84,7 +84,8 @@ class Cashier:
         self._db = db
         self._clock = clock
         self._root = root
-        self._workers = workers
+        self._least = workers
+        self._workers = workers  # with those of other nodes
         self._turn = asyncio.Lock()
         self._last_ok = clock.monotonic()
         self._dead = False
@@ -204,6 +205,9 @@ class Cashier:
         try:
             seen = await self._db.read(epochs_seen)
             now = self._clock.monotonic()
+            if not self._db.sqlite:  # one process has that file: whoever else is named there is dead
+                self._workers = max(self._least, len(seen))
+                self._open_till().share_with(self._workers)
             before = self._heard
             self._heard = {
                 epoch: before[epoch] if epoch in before and before[epoch][0] == at else (at, now)

@@ -114,6 +114,13 @@ class Till:
         self.view = view
         self._places.clear()
 
+    def share_with(self, workers: int) -> None:
+        """Take up that the store has so many workers; one that was alone keeps a second of its spend of each row."""
+        if workers > 1 and self._workers == 1:
+            for row in self.book.rows():
+                self.book.give_back(row, self.book.lease(row).per_second)
+        self._workers = workers
+
     def tidy(self, now_ms: int) -> None:
         """Give back what lies idle, and drop leases that are empty.
 

@@ -34,7 +34,7 @@ class Line:
     """The way to a store, which can be cut."""
 
     def __init__(self, db):
-        self._db, self.up = db, True
+        self._db, self.up, self.sqlite = db, True, db.sqlite
 
     async def read(self, fn, *args):
         if not self.up:
@@ -120,6 +120,20 @@ async def test_what_lies_idle_goes_back_for_others(branch):
     await first.look()
     assert branch.row()["held_nano"] == 0
     assert await branch.lease(second, 900) == 900
+
+
+async def test_a_worker_that_was_alone_shares_once_another_node_joins(branch):
+    first = await branch.cashier(workers=1)
+    assert await branch.lease(first, 0) == PAID_IN
+    second = await branch.cashier(workers=1)
+    await first.clear_silent()
+    await second.clear_silent()
+    await first.look()
+    if branch.db.sqlite:
+        assert branch.row()["held_nano"] == PAID_IN, "a file has one process"
+    else:
+        assert await branch.lease(second, 600) == 600
+        assert await branch.lease(first, 400) == 400
 
 
 async def test_a_lease_of_a_grant_that_expired_goes_back_also_from_a_worker_alone(branch):
