@@ -23,7 +23,7 @@ from smartoken.clock import SystemClock
 from smartoken.commands import findings
 from smartoken.commands.findings import Finding, Verdict
 from smartoken.commands.terminal import FAILED, Json, invocation, say, say_json
-from smartoken.operations import checks
+from smartoken.operations import checks, job_rows
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import RegionError, providers_of
 from smartoken.operations.pepper import open_pepper
@@ -153,6 +153,7 @@ def _database(settings: Settings, catalog: Catalog, extras: Extras) -> tuple[lis
             database.run_read(open_pepper, vault, b"")
             directory = database.run_read(load, catalog, vault, extras)
             proven = findings.books(database.run_read(checks.latest))
+            jobs = findings.jobs(database.run_read(job_rows.shown))
             priced = replace(catalog, fx=catalog.fx.with_rates(database.run_read(stored_rates)))
         finally:
             database.close_sync()
@@ -166,7 +167,7 @@ def _database(settings: Settings, catalog: Catalog, extras: Extras) -> tuple[lis
             catalog,
         )
     facts = f"{kind}, {len(directory.accounts)} accounts, {len(directory.keys)} key texts, the secret key opens it."
-    return [Finding("database", Verdict.OK, facts), proven], directory, priced
+    return [Finding("database", Verdict.OK, facts), proven, jobs], directory, priced
 
 
 async def _providers(settings: Settings, setups: tuple[ProviderSetup, ...]) -> list[tuple[Finding, datetime | None]]:

@@ -88,6 +88,18 @@ def prices(directory: Directory) -> list[Finding]:
     return found
 
 
+def jobs(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    """Judge how the last runs of what runs by itself went."""
+    if not rows:
+        return Finding("jobs", Verdict.OK, "None has run yet; a running server runs them by itself.")
+    failed = [f"{each['name']} ({each['result']})" for each in rows if each["ok"] is False]
+    if failed:
+        remedy = "The server's log has the whole error; a job is tried again at its next time."
+        return Finding("jobs", Verdict.FAIL, f"Failed last: {', '.join(failed[:4])}.", remedy)
+    newest = max(str(each["ended_at"] or "") for each in rows)
+    return Finding("jobs", Verdict.OK, f"{len(rows)} ran well, the last at {newest or 'no time yet'}.")
+
+
 def books(results: Sequence[Mapping[str, Any]]) -> Finding:
     """Judge what the newest checks of the books found."""
     if not results:

@@ -52,6 +52,20 @@ def test_a_missing_exchange_rate_is_a_fault():
     assert findings.exchange(FxTable(), NOW.date()).verdict is Verdict.FAIL
 
 
+JOBS = [
+    ([], "ok"),
+    ([{"name": "expire", "ok": True, "result": "done", "ended_at": "2026-11-25T00:00:00.000Z"}], "ok"),
+    ([{"name": "expire", "ok": None, "result": None, "ended_at": None}], "ok"),
+    ([{"name": "expire", "ok": False, "result": "RuntimeError: no", "ended_at": "2026-11-25T00:00:00.000Z"}], "fail"),
+]
+
+
+@pytest.mark.parametrize(("rows", "verdict"), JOBS)
+def test_jobs_are_judged_by_their_last_runs(rows, verdict):
+    finding = findings.jobs(rows)
+    assert (finding.verdict, sound(finding)) == (verdict, True)
+
+
 BOOKS = [
     ([], "ok"),
     ([{"check": "leases", "ok": True, "drift_count": 0, "at": "2026-11-25T00:00:00Z"}], "ok"),
