@@ -69,7 +69,7 @@ def test_a_database_that_crashes_under_load_loses_nothing(tmp_path, servers):
     name = f"crashing-{tmp_path.name}"
     url, _ = servers.start_own_postgres(name)
     with new_database(url) as database:
-        rig = Rig(tmp_path, database)
+        rig = Rig(tmp_path, database, workers=2)
         with rig.load(staying=6):
             for _ in range(3):
                 rig.crash_database(servers, name)
