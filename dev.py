@@ -310,9 +310,10 @@ def test(arguments: list[str]) -> None:
     """Run the unit, contract, end-to-end and quick start tests; or those named."""
     ready("test", dev=True)
     named = any((ROOT / argument.partition("::")[0]).exists() for argument in arguments if argument[:1] != "-")
-    places = [] if named else present("unit", "contract", "e2e", "start")
+    places = [] if named else present("unit", "contract", "e2e", "start", "browser")
     if not named:
         client("node")
+        visitor()
     step("tests", pytest("-n", "auto", *places, *arguments), shown=True)
 
 
@@ -325,6 +326,12 @@ def client(name: str) -> int:
         place = done.stdout.decode("utf-8", "replace").partition("\n")[0]
         say(f"ok client {name} in {place} ({time.monotonic() - began:.1f} s)")
     return done.returncode
+
+
+def visitor() -> None:
+    """Find or install what the browser tests need; a failure is said here and fails those tests later."""
+    client("axe")
+    subprocess.run([venv_python(), str(ROOT / "tests" / "browser" / "chromium.py")], cwd=str(ROOT), check=False)
 
 
 def distributions() -> int:
@@ -351,6 +358,7 @@ def check(arguments: list[str]) -> None:
     step("import rule", [venv_python(), str(VENV / "bin" / "lint-imports"), "--no-cache"])
     say(f"ok {distributions()} distributions at run time (build/sbom.json)")
     client("node")
+    visitor()
     assets([])
     coverage = ["--cov", "smartoken", "--cov-report", "", "--cov-fail-under", str(COVERAGE_FLOOR)]
     step("tests with coverage", pytest("-n", "auto", *coverage, "tests", *arguments), shown=True)
@@ -361,6 +369,8 @@ def test_full(arguments: list[str]) -> None:
     ready("test-full", dev=True)
     for name in ("node", "vercel", "langchain", "litellm", "llama"):
         client(name)
+    visitor()
+    assets([])
     step("every test", pytest("-n", "auto", "-m", "", "tests", *arguments), shown=True)
 
 

@@ -88,7 +88,7 @@ for (const group of document.querySelectorAll(".tabs")) {
 }
 
 for (const figure of document.querySelectorAll(".code:not(.tabs.live > .code)")) {
-  const caption = figure.querySelector("figcaption");
+  const caption = figure.querySelector(".caption");
   const code = figure.querySelector("code");
   if (caption && code) caption.append(copyButton(`Copy: ${caption.textContent}`, () => code.textContent));
 }

@@ -126,7 +126,7 @@ def packages() -> Path:
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(str(HERE / name), str(WORK / name))
     path = f"{Path(program).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    run("install the npm packages of frontend/package-lock.json", [*npm, "ci", "--omit=dev"], WORK, {"PATH": path})
+    run("install the npm packages of frontend/package-lock.json", [*npm, "ci"], WORK, {"PATH": path})
     return WORK / "node_modules"
 
 

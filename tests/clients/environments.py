@@ -2,8 +2,8 @@
 
 Every folder is made once from a lock beside this file and is named by that lock's hash, so a changed lock makes a new
 one and a half-made one is made anew. What is missing raises ``MissingClientError``, whose message is the fix; nothing
-is skipped. ``python tests/clients/environments.py node|vercel|langchain|litellm|llama`` makes one and prints its place;
-the standard library is enough. All lie in ``$SMARTOKEN_TEST_CACHE``, else in ``smartoken`` in the user's cache folder.
+is skipped. ``python environments.py node|vercel|axe|langchain|litellm|llama`` makes one and prints its place; the
+standard library is enough. All lie in ``$SMARTOKEN_TEST_CACHE``, else in ``smartoken`` in the user's cache folder.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 OLDEST_NODE = 20
-NPM_PROJECTS = ("node", "vercel")
+NPM_PROJECTS = ("node", "vercel", "axe")
 PYTHON_CLIENTS = ("langchain", "litellm")
 READY = "ready"
 # Not for this very processor: some machines name instructions (AMX) on which the server then dies.

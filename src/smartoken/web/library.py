@@ -7,7 +7,7 @@
 
 A page may begin with front matter, ``key: value`` lines between two ``---``: ``title``, ``description``, ``group`` and
 ``order``. Without it the first heading and the first paragraph serve. A link from file to file becomes a link from
-address to address. Reading fails loudly: two files of one address, or no heading, stop the start of the tests.
+address to address. Reading fails loudly where a file has no heading.
 """
 
 import posixpath
@@ -78,17 +78,22 @@ class Library:
     def pages(self) -> Mapping[str, Document]:
         """Every page by its address.
 
+        Of two files with one address the one that lies less deep is shown; a test forbids two.
+
         Raises:
-            LibraryError: a file has no heading, or two have one address.
+            LibraryError: a file has no heading, or front matter that is not known.
 
         """
         found: dict[str, Document] = {}
-        for path in sorted(self._folder.rglob("*.md")):
-            page = _document(path, path.relative_to(self._folder).as_posix())
-            if page.address in found:
-                raise LibraryError(f"docs/{page.place} and docs/{found[page.address].place} are both {page.address}")
-            found[page.address] = page
+        for page in self.documents():
+            found.setdefault(page.address, page)
         return found
+
+    def documents(self) -> list[Document]:
+        """Read every file; those that lie less deep come first."""
+        places = [path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.md")]
+        places.sort(key=lambda place: (place.count("/"), place))
+        return [_document(self._folder / place, place) for place in places]
 
     def below(self, prefix: str) -> list[Document]:
         """Return the pages one level below an address, in their order."""

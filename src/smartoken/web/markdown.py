@@ -60,9 +60,9 @@ def code_block(text: str, language: str, name: str | None = None, tab: str | Non
     inside = coloured(text, language)
     label = tab or name or _NAMES.get(language, language)
     mark = f' data-tab="{escape(tab)}"' if tab else ""
-    head = f"<figcaption>{escape(label)}</figcaption>" if label else ""
+    head = f'<div class="caption">{escape(label)}</div>' if label else ""
     region = f' role="region" aria-label="{escape(label or "Sample")}"'
-    return f'<figure class="code"{mark}>{head}<pre tabindex="0"{region}><code>{inside}</code></pre></figure>'
+    return f'<div class="code"{mark}>{head}<pre tabindex="0"{region}><code>{inside}</code></pre></div>'
 
 
 class Writer:
@@ -95,6 +95,7 @@ class Writer:
         html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
         html = html.replace("</table>", "</table></div>")
         html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
+        html = _tell_apart(html)
         return Rendered(html, title, tuple(headings))
 
     def _html(self, tokens: list[Token]) -> str:
@@ -114,7 +115,7 @@ class Writer:
                 group.clear()
 
         for token in tokens:
-            if token.type != "fence":
+            if token.type not in ("fence", "code_block"):
                 flush_group()
                 plain.append(token)
                 continue
@@ -130,6 +131,17 @@ class Writer:
         flush_plain()
         flush_group()
         return "".join(parts)
+
+
+def _tell_apart(html: str) -> str:
+    """Give the regions that scroll numbers, so that a screen reader can list them."""
+    seen: dict[str, int] = {}
+
+    def numbered(hit: re.Match[str]) -> str:
+        seen[hit[1]] = seen.get(hit[1], 0) + 1
+        return f'role="region" aria-label="{hit[1]} {seen[hit[1]]}"'
+
+    return re.sub(r'role="region" aria-label="([^"]*)"', numbered, html)
 
 
 def _anchor(tokens: list[Token]) -> tuple[list[Heading], str]:

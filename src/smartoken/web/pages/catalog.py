@@ -234,6 +234,12 @@ def compare(renderer: Renderer, asked: Asked) -> Answer:
     )
 
 
+def family_title(name: str, rows: Sequence[Row]) -> str:
+    """Return a family's name as its members write it."""
+    first = next(each.name for each in rows if each.family == name)
+    return f"{re.split(r'[ -]', first)[0]} models"
+
+
 def families(renderer: Renderer, asked: Asked) -> Answer:
     """Return the list of model families."""
     rows = [each for each in all_rows(renderer.site) if not each.play]
@@ -243,13 +249,16 @@ def families(renderer: Renderer, asked: Asked) -> Answer:
     for name in named:
         members = [each for each in rows if each.family == name and each.status == views.CURRENT]
         page = pages.get(f"/families/{name}")
-        cards.append((name, page, len(members), min((each.input or 0 for each in members if each.input), default=None)))
+        title = page.title if page is not None else family_title(name, rows)
+        said = page.description if page is not None else "Facts from the catalog: members, prices, regions, thinking."
+        least = min((each.input or 0 for each in members if each.input), default=None)
+        cards.append((name, title, said, len(members), least))
     return renderer.page(
         "families.html",
         title="Model families",
         description="Chinese model families in English: members, prices, how thinking is switched, where data goes.",
         path=asked.path,
-        cards=sorted(cards, key=lambda card: -card[2]),
+        cards=sorted(cards, key=lambda card: -card[3]),
         rendered=renderer.markdown(pages[asked.path]) if asked.path in pages else None,
     )
 
@@ -269,12 +278,12 @@ def family(renderer: Renderer, asked: Asked) -> Answer | None:
         for each in members
         for offer in site.catalog.offers_of(each.id)
     }
-    title = document.title if document is not None else f"The {name} models"
+    title = document.title if document is not None else family_title(name, members)
     return renderer.page(
         "family.html",
         title=title,
         description=(
-            document.description if document is not None else f"The {name} models: members, prices, regions, thinking."
+            document.description if document is not None else f"{title}: members, prices, data regions, thinking."
         ),
         path=asked.path,
         family=name,

@@ -20,6 +20,7 @@ MADE = (
 )
 # Pages without front matter, since they are also read as files: where they stand in the menu.
 PLACED = {
+    "/docs/acceptance": ("Operate", 90),
     "/docs/quickstart": ("Start", 1),
     "/docs/clients": ("Start", 30),
     "/docs/sandbox": ("Guides", 40),
@@ -33,6 +34,8 @@ PLACED = {
     "/docs/dialects": ("Reference", 60),
 }
 
+SHORT = {"/docs/acceptance": "Acceptance list", "/docs/dialects": "Dialects", "/docs/setup-file": "Set-up file"}
+
 
 def menu(renderer: Renderer) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return the docs' menu: groups with (title, address) in order."""
@@ -44,7 +47,7 @@ def menu(renderer: Renderer) -> list[tuple[str, list[tuple[str, str]]]]:
         if page.address in made:
             continue
         group, order = PLACED.get(page.address, (page.group or _DEFAULT_GROUP, page.order))
-        found.setdefault(group, []).append((order, page.title, page.address))
+        found.setdefault(group, []).append((order, SHORT.get(page.address, page.title), page.address))
     for address, title, group in MADE:
         found[group].append((25, title, address))
     return [(name, [(title, address) for _, title, address in sorted(rows)]) for name, rows in found.items() if rows]

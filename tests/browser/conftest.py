@@ -1,0 +1,27 @@
+"""One server and one browser for all tests of a worker."""
+
+import pytest
+
+from browser.chromium import browser as start_browser
+from browser.served import served
+from clients.environments import npm_project
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory):
+    """Where the site is served."""
+    with served(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A browser with one tab."""
+    with start_browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The source of the accessibility checker."""
+    return (npm_project("axe") / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

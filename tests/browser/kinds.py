@@ -1,0 +1,35 @@
+"""One page of every kind: what is looked at where looking at all of them would take too long."""
+
+PAGES = {
+    "home": "/",
+    "models": "/models",
+    "models-filtered": "/models?can=tools&can=vision&sort=input",
+    "models-none": "/models?q=nothing-of-this-name",
+    "model": "/models/deepseek/deepseek-v4-pro",
+    "model-sandbox": "/models/sandbox/echo",
+    "compare": "/models/compare",
+    "families": "/families",
+    "family": "/families/qwen",
+    "pricing": "/pricing",
+    "docs": "/docs",
+    "quickstart": "/docs/quickstart",
+    "billing": "/docs/billing",
+    "api": "/docs/api",
+    "upstream-errors": "/docs/errors/upstream",
+    "provider-keys": "/docs/provider-keys",
+    "migrate": "/migrate/openrouter",
+    "check": "/migrate/check",
+    "help": "/help",
+    "errors": "/help/errors",
+    "error": "/help/errors/budget_exceeded",
+    "production": "/help/production",
+    "search": "/search?q=budget",
+    "status": "/status",
+    "changelog": "/changelog",
+    "capabilities": "/capabilities",
+    "use-cases": "/use-cases",
+    "tutorials": "/tutorials",
+    "not-found": "/nowhere",
+}
+WIDTHS = (390, 820, 1440)
+THEMES = ("light", "dark")

@@ -1,0 +1,187 @@
+"""The site in a real browser: accessible in both themes, quick, usable without scripts, by keyboard, on a phone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from browser.kinds import PAGES, THEMES
+
+AXE_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def violations(browser, axe: str) -> list[str]:
+    """What axe finds wrong with the page that is shown."""
+    browser.run(f"{axe};true")
+    found = browser.run(f"axe.run(document, {json.dumps(AXE_RULES)}).then(r => JSON.stringify(r.violations))")
+    return [
+        f"{each['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for each in json.loads(found)
+        for node in each["nodes"][:3]
+    ]
+
+
+FEW = ("home", "models", "model", "compare", "pricing", "quickstart", "error", "check", "status", "capabilities")
+KINDS = [name if name in FEW else pytest.param(name, marks=pytest.mark.full) for name in PAGES]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", KINDS)
+def test_axe_finds_nothing_wrong(browser, address, axe, name, theme):
+    browser.shape(1440, theme=theme)
+    faults = browser.show(address + PAGES[name])
+    if name != "not-found":
+        assert faults == []
+    assert violations(browser, axe) == []
+
+
+@pytest.mark.parametrize("name", ["home", "models", "model", "check"])
+def test_axe_finds_nothing_wrong_on_a_phone(browser, address, axe, name):
+    browser.shape(390, 844)
+    browser.show(address + PAGES[name])
+    assert violations(browser, axe) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_wrong_on_any_page_of_the_site_map(browser, address, axe, width, theme):
+    with urllib.request.urlopen(f"{address}/sitemap.xml") as answer:
+        paths = re.findall(r"<loc>http://[^/]*([^<]*)</loc>", answer.read().decode())
+    assert len(paths) > 200
+    browser.shape(width, theme=theme)
+    wrong = {}
+    for path in paths:
+        browser.show(address + path)
+        found = violations(browser, axe)
+        if found:
+            wrong[path] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("width", [320, 390, 820, 1440])
+def test_no_page_scrolls_sideways(browser, address, width):
+    browser.shape(width, 844)
+    wide = []
+    for name, path in PAGES.items():
+        browser.show(address + path)
+        over = browser.run("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if over > 0:
+            wide.append(f"{name}: {over} px")
+    assert wide == []
+
+
+def test_the_first_paint_of_every_kind_of_page_comes_within_half_a_second(browser, address):
+    browser.shape(1440)
+    slow = {}
+    for name, path in PAGES.items():
+        script = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+        times = []
+        for _ in range(2):
+            browser.show(address + path)
+            times.append(browser.run(script))
+        if min(times) >= 500:
+            slow[name] = times
+    assert slow == {}
+
+
+def test_everything_but_conveniences_works_without_scripts(browser, address):
+    browser.shape(1440, script=False)
+    try:
+        browser.show(f"{address}/docs/quickstart")
+        browser.shape(1440)
+        shown = "[...document.querySelectorAll('.code pre')].filter(e => e.offsetParent).length"
+        assert browser.run(shown) >= 6
+        browser.shape(1440, script=False)
+        browser.show(f"{address}/models?can=vision&sort=input")
+        browser.shape(1440)
+        assert browser.run("document.querySelectorAll('table.models tbody tr').length") > 10
+        browser.shape(1440, script=False)
+        browser.show(f"{address}/models/compare?in=1000&out=1000&calls=1000000")
+        browser.shape(1440)
+        assert "$" in browser.run("document.querySelector('tbody td b').textContent")
+    finally:
+        browser.shape(1440)
+
+
+def press(browser, key: str, code: int = 0) -> None:
+    for kind in ("rawKeyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+
+def test_the_keyboard_reaches_the_content_and_shows_where_it_is(browser, address):
+    browser.shape(1440)
+    browser.show(address)
+    press(browser, "Tab", 9)
+    assert browser.run("document.activeElement.className") == "skip"
+    seen = []
+    for _ in range(14):
+        press(browser, "Tab", 9)
+        seen.append(browser.run("document.activeElement.textContent.trim() || document.activeElement.id"))
+        width = browser.run("getComputedStyle(document.activeElement).outlineWidth")
+        assert width not in ("0px", ""), seen[-1]
+    assert "Models" in seen
+    assert "Make a first call" in seen
+
+
+def test_tabs_move_with_the_arrows_and_the_choice_is_kept(browser, address):
+    browser.shape(1440)
+    browser.show(address)
+    browser.run("document.querySelector('[role=tab][aria-selected=true]').focus()")
+    press(browser, "ArrowRight", 39)
+    assert browser.run("document.activeElement.textContent") == "Python"
+    assert "from openai import OpenAI" in browser.run(
+        "document.querySelector('.tabs .code:not([hidden]) code').textContent"
+    )
+    browser.show(f"{address}/models/sandbox/echo")
+    assert browser.run("document.querySelector('[role=tab][aria-selected=true]').textContent") == "Python"
+    browser.run("localStorage.clear()")
+
+
+def test_the_theme_switch_holds_over_pages_and_paints_no_other_theme_first(browser, address):
+    browser.shape(1440, theme="light")
+    browser.show(address)
+    browser.run("document.querySelector('[data-theme-switch]').click()")
+    browser.show(f"{address}/pricing")
+    assert browser.run("document.documentElement.dataset.theme") == "dark"
+    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)"
+    browser.run("localStorage.clear()")
+
+
+def test_what_is_tapped_on_a_phone_is_large_enough(browser, address):
+    browser.shape(390, 844)
+    script = """[...document.querySelectorAll('button, .button, input, select, summary')].filter(e => e.offsetParent)
+      .map(e => [e.getBoundingClientRect(), e.outerHTML.slice(0, 80)])
+      .filter(([r]) => Math.min(r.width, r.height) < 18 || (r.height < 24 && r.width < 24)).map(([, h]) => h)"""
+    small = {}
+    for name in ("home", "models", "pricing", "check", "quickstart"):
+        browser.show(address + PAGES[name])
+        found = [each for each in browser.run(script) if "checkbox" not in each]
+        if found:
+            small[name] = found
+    assert small == {}
+
+
+def test_a_newcomer_goes_from_home_to_an_answer_with_the_printed_python(browser, address, tmp_path):
+    browser.shape(1440)
+    browser.show(address)
+    browser.run("[...document.querySelectorAll('a')].find(a => a.textContent === 'Make a first call').click()")
+    browser.show(address + "/docs/quickstart")
+    script = """[...document.querySelectorAll('.code')].map(
+      e => [e.querySelector('.caption').firstChild.textContent, e.querySelector('code').textContent])"""
+    blocks = browser.run(script)
+    sample = next(text for name, text in blocks if name == "Python")
+    assert f'base_url="{address}/v1"' in sample
+    (tmp_path / "first.py").write_text(sample)
+    curl = browser.run("document.body.textContent.match(/data\\/demo-key/)[0]")
+    assert curl == "data/demo-key"
+    key = next(tmp_path.parent.parent.glob("**/demo-key"), None) or pytest.fail("the server wrote no demo key")
+    env = {"SMARTOKEN_API_KEY": key.read_text().strip(), "PATH": os.environ["PATH"]}
+    argv = [sys.executable, "first.py"]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Say hello in one sentence." in done.stdout
