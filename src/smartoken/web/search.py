@@ -63,7 +63,7 @@ def _score(entry: Entry, patterns: Sequence[re.Pattern[str]], words: Sequence[st
     total = 0
     for pattern, word in zip(patterns, words, strict=True):
         if pattern.search(title):
-            total += _TITLE + (_TITLE if title.partition(" ")[0].endswith(word) else 0)
+            total += _TITLE + (_TITLE if word in title.split() else 0)
         elif pattern.search(headings):
             total += _HEADING
         elif pattern.search(text):
