@@ -39,6 +39,7 @@ class Client:
 
     def __init__(self, rig):
         self.rig = rig
+        self._http = httpx2.Client(verify=False, timeout=10)  # a TLS context for each call would cost a core
 
     def stay(self):
         """Call again and again and read to the end."""
@@ -67,14 +68,14 @@ class Client:
         headers = {"authorization": f"Bearer {self.rig.key}"}
         url = f"{self.rig.address}/v1/chat/completions"
         try:
-            with httpx2.stream("POST", url, json=body_of(model), headers=headers, timeout=10) as answer:
+            with self._http.stream("POST", url, json=body_of(model), headers=headers) as answer:
                 if answer.status_code == 200:
                     self.follow(answer, leave_at)
                     return True
                 self.rig.truth.refusal(json.loads(answer.read())["error"]["code"])
         except (httpx2.HTTPError, ValueError):
             pass
-        time.sleep(0.05)
+        time.sleep(0.1)
         return False
 
     def follow(self, answer, leave_at):
