@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -83,6 +84,11 @@ environment = "staging"
 [[account.key]]
 name = "rotated"
 environment = "staging"
+
+[[account]]
+id = "books"
+[[account.key]]
+name = "books"
 """
 
 MISSING, DOUBLED, MISPRICED = 41, 97, 163  # of the calls of row 4
@@ -116,7 +122,7 @@ class Stage:
         setup = folder / "setup.toml"
         setup.write_text(SETUP.format(upstream=self.upstream))
         said = self.command("apply", str(setup))
-        self.keys = dict(re.findall(r"key acme/(\w+): (sk-st-\w+)", said))
+        self.keys = dict(re.findall(r"key \w+/(\w+): (sk-st-\w+)", said))
         time.sleep(1.5)  # a worker sees a change of the set-up within two seconds
 
     def _first_line(self, *arguments: str) -> str:
@@ -295,6 +301,55 @@ def _typescript(sample: str, stage: Stage) -> list[str]:
     return [node, str(script)]
 
 
+def row_6(stage: Stage) -> str:
+    """Spend over a wallet, a grant and a code, let a grant end, give a call back, and read the history line by line."""
+    same = [_without_what_is_new(stage.call(stage.keys["plain"], "test/alpha"))]
+    terms = ("--trigger", "code", "--amount", "0.0001", "--budget", "1.00", "--grant-days", "30", "--priority", "10")
+    stage.command("campaign", "create", "welcome", *terms)
+    stage.command("campaign", "publish", "welcome")
+    code = json.loads(stage.command("code", "create", "--campaign", "welcome", "--json"))["codes"][0]
+    stage.command("wallet", "deposit", "books", "1.00", "--reference", "bank 1")
+    # Each fund pays for the same call in turn, before it is too small to pay for one alone.
+    stage.command("wallet", "grant", "books", "0.0001", "--reason", "welcome", "--priority", "20")
+    same.append(_without_what_is_new(stage.call(stage.keys["books"], "test/alpha")))
+    stage.command("code", "redeem", code, "--account", "books")
+    same.append(_without_what_is_new(stage.call(stage.keys["books"], "test/alpha")))
+    need(same[0] == same[1] == same[2], "the answers differ by what paid for them")
+    for _ in range(20):
+        status, body, _ = stage.call(stage.keys["books"], "test/alpha")
+        need(status == 200, f"a call was answered with {status}")
+    ends = datetime.now(UTC) + timedelta(seconds=2)
+    stage.command("wallet", "grant", "books", "0.50", "--reason", "short", "--expires", ends.isoformat())
+    time.sleep(2.5)  # a call is stored within two seconds
+    stage.command("wallet", "refund", "books", "--call", str(body["id"]), "--reason", "wrong answer")
+    kinds: set[str] = set()
+    until = time.monotonic() + 40
+    while "expiry" not in kinds and time.monotonic() < until:
+        time.sleep(1)
+        lines = json.loads(stage.command("wallet", "entries", "books", "--limit", "500", "--json"))["data"][::-1]
+        kinds = {each["kind"] for each in lines}
+    need(kinds == {"deposit", "grant", "spend", "refund", "expiry"}, f"the history holds {sorted(kinds)}")
+    paid_by = {each["grant"] or "wallet" for each in lines if each["kind"] == "spend"}
+    need(len(paid_by) == 3, f"{len(paid_by)} funds paid")
+    balance = Decimal(0)
+    for each in lines:
+        balance += Decimal(each["amount"])
+        need(balance == Decimal(each["balance"]), f"{each['kind']}: {each['balance']} is not {balance}")
+    shown = json.loads(stage.command("wallet", "show", "books", "--json"))["balance"]
+    need(Decimal(shown) == balance, f"the wallet shows {shown}, its lines come to {balance}")
+    return f"{len(lines)} lines of {len(kinds)} kinds, 3 funds, lead to {shown}; 3 answers alike"
+
+
+def _without_what_is_new(answer: tuple[int, dict[str, object], dict[str, str]]) -> tuple[int, object, object]:
+    status, body, headers = answer
+    fresh = {"x-request-id", "date"}
+    return (
+        status,
+        {name: value for name, value in body.items() if name not in ("id", "created")},
+        {name.lower(): value for name, value in headers.items() if name.lower() not in fresh},
+    )
+
+
 def row_7(stage: Stage) -> str:
     """Rotate a key with an overlap, then without."""
     old = stage.keys["rotated"]
@@ -319,6 +374,7 @@ ROWS: dict[int, tuple[str, Callable[[Stage], str]]] = {
     3: ("POST /v1/chat/completions until refused (key staging)", row_3),
     4: ("smartoken reconcile usage expected.jsonl --key counted", row_4),
     5: ("the README's samples", row_5),
+    6: ("smartoken wallet entries books", row_6),
     7: ("smartoken key rotate", row_7),
 }
 
