@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import campaign, code, demo, drill, key, prices, reconcile, token, wallet
+from smartoken.commands import campaign, code, demo, drill, key, prices, reconcile, route, token, wallet
 from smartoken.commands.api import ApiError
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
@@ -67,6 +67,7 @@ def command_line() -> typer.Typer:
     app.add_typer(drill.app, name="drill")
     app.add_typer(prices.app, name="prices")
     app.add_typer(reconcile.app, name="reconcile")
+    app.add_typer(route.app, name="route")
     return app
 
 

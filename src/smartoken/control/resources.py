@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from smartoken.operations.directory import Directory
 from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
+from smartoken.routing.breakers import Row
+from smartoken.routing.routes import View
 
 Identify = Callable[[str], Actor | None]
 Changed = Callable[[], Awaitable[object]]
@@ -26,6 +28,19 @@ class DirectoryView(Protocol):
         """Load anew if something changed since, and return the current one."""
 
 
+class Desk(Protocol):
+    """What a running worker knows of its upstreams and can try; a store opened by a command has none."""
+
+    def view(self, directory: Directory) -> View:
+        """Return how the offers fare right now."""
+
+    def breakers(self) -> list[Row]:
+        """Return what rests."""
+
+    async def test_key(self, directory: Directory, provider: str, name: str) -> dict[str, Any]:
+        """Make one real call with a provider's key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """The control plane's resources. ``hosts`` are the names it answers to (without port); None: to any."""
@@ -37,6 +52,7 @@ class Control:
     hosts: frozenset[str] | None = None
     docs_url: str = "/help/errors"
     changed: Changed | None = None  # lets this worker see a change before its answer leaves
+    desk: Desk | None = None
     release: Release | None = None  # lets this worker give back what it leased of an account and no call holds
 
     async def recall(self, account: str) -> None:

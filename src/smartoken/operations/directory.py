@@ -19,9 +19,11 @@ from smartoken.catalog.sell import NO_MARKUP
 from smartoken.clock import SystemClock
 from smartoken.identity.accounts import StoredKey, all_accounts, all_keys
 from smartoken.identity.facts import Account, Caller
+from smartoken.operations.lanes import Lane, NamedRoute, lane_of
 from smartoken.operations.price_stages import FOREVER_MS, Prices, catalog_terms, prices_of
 from smartoken.operations.price_store import stored_markup, stored_publications
 from smartoken.operations.price_versions import NONE
+from smartoken.operations.route_store import stored_named, stored_routes
 from smartoken.operations.served import ServedModel, ServedOffer
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.operations.stored_models import (
@@ -32,6 +34,7 @@ from smartoken.operations.stored_models import (
     stored_rates,
 )
 from smartoken.providers.setup import ProviderSetup
+from smartoken.routing.routes import Route
 from smartoken.store import revisions
 from smartoken.store.vault import Vault
 
@@ -69,6 +72,22 @@ class Directory:
     show_providers: bool = True  # false: provider names leave headers, calls, errors and public pages
     prices: Prices | None = field(default=None, repr=False)
     changes_ms: int = FOREVER_MS  # when the next stage of prices begins
+    routes: Mapping[str, Route] = field(default_factory=dict)  # those published, by lower-case model id
+    named: Mapping[tuple[str, str], NamedRoute] = field(default_factory=dict)  # by (account id, name)
+    fx: FxTable = field(default_factory=FxTable, repr=False)
+    lanes: dict[str, Lane] = field(default_factory=dict, repr=False, compare=False)  # made when first asked for
+
+    def lane(self, model: ServedModel) -> Lane:
+        """Return how calls of a model go, with the facts of its offers."""
+        found = self.lanes.get(model.model.id)
+        if found is None:
+            route = self.routes.get(model.model.id.lower())
+            found = self.lanes[model.model.id] = lane_of(model, route, self.fx)
+        return found
+
+    def lane_of_setup(self, model: ServedModel) -> Lane:
+        """Return how calls of a model would go without a published route."""
+        return lane_of(model, None, self.fx)
 
     def sold(self, model: ServedModel, price_list: str | None, at_ms: int) -> ServedModel:
         """Return a model at the price that an account with this price list pays at an instant."""
@@ -127,6 +146,9 @@ def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras, now_m
         show_providers=bool(json_fact(conn, SITE_FACT).get("show_providers", True)),
         prices=prices,
         changes_ms=prices.changes_ms,
+        routes=stored_routes(conn),
+        named=stored_named(conn),
+        fx=rates,
     )
 
 

@@ -40,8 +40,8 @@ Turner = Callable[[tuple[Share, ...]], int]
 @lru_cache(maxsize=4096)
 def wheel(weights: tuple[int, ...]) -> tuple[int, ...]:
     """Return one round of smooth weighted round robin: the index of each turn, as evenly spread as can be."""
-    common = gcd(*weights) or 1
-    weights = tuple(each // common for each in weights)
+    divisor = gcd(*weights) or 1
+    weights = tuple(each // divisor for each in weights)
     total = sum(weights)
     if total == 0:
         return tuple(range(len(weights)))

@@ -1,0 +1,64 @@
+"""What enters the routes of routes, named routes, drills and tests of provider keys."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from smartoken.control.shapes import Body, Page, QueryShape
+
+
+class RouteDraft(Body):
+    """A draft of a model's route; null goes back to the tiers and shares of the set-up."""
+
+    model: str
+    route: dict[str, Any] | None
+    note: str | None = None
+
+
+class RoutePatch(Body):
+    """Changes of a draft; what is left out stays."""
+
+    route: dict[str, Any] | None = None
+    note: str | None = None
+
+
+class RoutesQuery(QueryShape):
+    """Whose route is asked for; left out: every model's that can be called."""
+
+    model: str | None = None
+
+
+class RoutePage(Page):
+    """A page of publications or drills, of one model or of all."""
+
+    model: str | None = None
+
+
+class NamedRoute(Body):
+    """What a name stands for. ``account`` is needed by the staff alone."""
+
+    account: str | None = None
+    model: str
+    fallbacks: list[str] = Field(default_factory=list)
+
+
+class OfAccount(QueryShape):
+    """Whose named routes are meant; a member's own, whatever is asked."""
+
+    account: str | None = None
+
+
+class Imagined(Body):
+    """A call that is only imagined. ``route`` is a draft to try in place of the published one."""
+
+    model: str
+    key: str | None = Field(default=None, description="id of an API key: its account's and its own data policy count")
+    environment: str = ""
+    needs: list[Literal["tools", "vision", "json_schema", "thinking"]] = Field(default_factory=list)
+    prompt_tokens: int = Field(default=0, ge=0)
+    regions: list[str] = Field(default_factory=list)
+    no_training: bool = False
+    provider: dict[str, Any] | None = Field(default=None, description="OpenRouter's provider object")
+    session: str | None = None
+    turn: int = Field(default=0, ge=0, description="which turn of the shares")
+    route: dict[str, Any] | None = None
