@@ -31,7 +31,7 @@ VERSIONS = ((3, 14), (3, 13), (3, 12), (3, 11))
 PROBE = "import sys, ssl, sqlite3, venv; print('%d.%d' % sys.version_info[:2])"
 OLDEST_PIP = (22, 3)  # the first with `pip --python`
 COVERAGE_FLOOR = 90
-LINTED = ("src", "tests", "frontend", "dev.py")
+LINTED = ("src", "tests", "frontend", "examples", "dev.py")
 NO_REGISTRY = (
     "Retrying (",
     "from versions: none",

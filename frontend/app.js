@@ -99,7 +99,7 @@ for (const place of document.querySelectorAll("[data-copy]")) {
 
 for (const form of document.querySelectorAll("form[data-live]")) {
   form.addEventListener("change", (event) => {
-    if (event.target.type !== "search" && event.target.type !== "text") form.requestSubmit();
+    if (event.target.name && event.target.type !== "search" && event.target.type !== "text") form.requestSubmit();
   });
 }
 

@@ -20,4 +20,5 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # the back
         place = root / "build" / "web"
         runpy.run_path(str(root / "frontend" / "build.py"))["build"](place)
         build_data["force_include"][str(place)] = "smartoken/web/assets"
-        build_data["force_include"][str(root / "docs")] = "smartoken/docs"
+        for name in ("docs", "examples"):
+            build_data["force_include"][str(root / name)] = f"smartoken/{name}"

@@ -42,6 +42,7 @@ def test_the_wheel_holds_the_docs_and_the_built_assets_of_the_site(wheel):
     docs = {f"smartoken/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "docs").rglob("*.md")}
     assert "smartoken/docs/quickstart.md" in docs
     assert docs <= names
+    assert "smartoken/examples/support/answer.py" in names
     assets = {"app.css", "app.js", "icon.svg", "inter.woff2", "jetbrains-mono.woff2", "manifest.json"}
     assert {f"smartoken/web/assets/{name}" for name in assets} <= names
 

@@ -5,6 +5,7 @@ from html import escape
 
 from smartoken.operations.served import ServedModel
 from smartoken.web import figures, filters
+from smartoken.web.markdown import code_block
 from smartoken.web.pages.catalog import Mix, all_rows, cost_of
 from smartoken.web.render import Renderer
 
@@ -66,4 +67,18 @@ def price(renderer: Renderer, facts: Mapping[str, str]) -> str:
     return f"<p>{escape(served.model.name)}: {rates[0]} in, {rates[1]} cached, {rates[2]} out per 1M tokens.</p>"
 
 
-BLOCKS: Mapping[str, Block] = {"models": models, "cost": cost, "price": price}
+_LANGUAGES = {".py": "python", ".txt": "text", ".toml": "toml", ".jsonl": "json", ".diff": "diff"}
+
+
+def file(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return a file of ``examples/`` as a sample: what is shown is what is run and what it printed."""
+    place = facts.get("path", "")
+    found = renderer.site.library.example(place)
+    if found is None:
+        raise BlockError(f"a block names the file examples/{place}, which is not there")
+    suffix = f".{place.rpartition('.')[2]}"
+    language = _LANGUAGES.get(suffix, "text")
+    return code_block(found, language, f"examples/{place}" if language != "text" else "Output")
+
+
+BLOCKS: Mapping[str, Block] = {"models": models, "cost": cost, "price": price, "file": file}

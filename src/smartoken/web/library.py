@@ -73,6 +73,7 @@ class Library:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._examples = folder.parent / "examples"  # beside the docs, in the checkout as in the wheel
 
     @cached_property
     def pages(self) -> Mapping[str, Document]:
@@ -94,6 +95,13 @@ class Library:
         places = [path.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.md")]
         places.sort(key=lambda place: (place.count("/"), place))
         return [_document(self._folder / place, place) for place in places]
+
+    def example(self, place: str) -> str | None:
+        """Return the text of a file below ``examples/``; None for what is not there."""
+        path = (self._examples / place).resolve()
+        if not path.is_relative_to(self._examples.resolve()) or not path.is_file():
+            return None
+        return path.read_text(encoding="utf-8")
 
     def below(self, prefix: str) -> list[Document]:
         """Return the pages one level below an address, in their order."""
