@@ -41,6 +41,10 @@ class Client:
         self.rig = rig
         self._http = httpx2.Client(verify=False, timeout=10)  # a TLS context for each call would cost a core
 
+    def close(self):
+        """Close the connections."""
+        self._http.close()
+
     def stay(self):
         """Call again and again and read to the end."""
         while not self.rig.stop.is_set():

@@ -117,9 +117,8 @@ class Rig:
     def load(self, staying=6, leaving=0, cut=0):
         """Keep clients calling while the block runs; the gateway is stopped in order afterwards."""
         turns = [(Client.stay, staying), (Client.leave, leaving), (Client.meet_cuts, cut)]
-        threads = [
-            threading.Thread(target=work, args=(Client(self),)) for work, count in turns for _ in range(count)
-        ]  # fmt: skip
+        clients = [(work, Client(self)) for work, count in turns for _ in range(count)]
+        threads = [threading.Thread(target=work, args=(client,)) for work, client in clients]
         try:
             for thread in threads:
                 thread.start()
@@ -130,6 +129,8 @@ class Rig:
             self.stop.set()
             for thread in threads:
                 thread.join()
+            for _, client in clients:
+                client.close()
             self.gateway.send_signal(signal.SIGTERM)
             code = self.gateway.wait(40)
             self.upstream.kill()
