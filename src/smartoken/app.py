@@ -45,6 +45,7 @@ from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
 from smartoken.operations.price_store import keep
+from smartoken.operations.prices import history
 from smartoken.operations.rights import SYSTEM
 from smartoken.operations.served import ServedOffer
 from smartoken.providers.client import UpstreamClient
@@ -384,6 +385,7 @@ def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
         not_ready=lambda: "draining" if worker.draining else None,
         today=lambda: datetime.fromtimestamp(worker.clock.now_ns() // 1_000_000_000, UTC).date(),
         version=__version__,
+        history=lambda model: worker.store.db.run_read(history, model),
         resting_s=resting_s,
         hosts=allowed_hosts(settings.host, public),
     )

@@ -93,6 +93,7 @@ class Web:
         self._renderer = Renderer(site, BLOCKS)
         self._shelf = Shelf()
         self._policy = content_policy().encode()
+        self._directory: object = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -111,7 +112,9 @@ class Web:
             await self._send(scope, send, self._kept(not_here()))
             return
         key = (path, scope["query_string"])
-        made_from = (self._site.directory.current.revision, self._site.assets.stamp, self._site.today())
+        directory = self._site.directory.current
+        made_from = (directory.revision, id(directory), self._site.assets.stamp, self._site.today())
+        self._directory = directory  # held, so that no other one can have its id
         kept = self._shelf.find(key, made_from) if method in _READS else None
         if kept is None:
             kept = await asyncio.to_thread(self._make, method, scope, form)

@@ -67,9 +67,9 @@ class Renderer:
 
     def markdown(self, document: Document) -> Rendered:
         """Return a document's HTML as it stands with the present directory."""
-        return self._document(document, self.site.directory.current.revision)
+        return self._document(document, id(self.site.directory.current))
 
-    def _render_document(self, document: Document, _revision: int) -> Rendered:
+    def _render_document(self, document: Document, _directory: int) -> Rendered:
         replaced = {SAMPLE_ADDRESS: self.site.address, "{{BASE_URL}}": self.site.address}
         return self._writer.render(document.body, lambda target: self.site.library.link(document, target), replaced)
 

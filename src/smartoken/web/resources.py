@@ -1,6 +1,6 @@
 """What the web plane is given by ``app``, opened once and passed in; and what a page is asked and answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -24,7 +24,8 @@ class DirectoryView(Protocol):
 class Site:
     """The web plane's resources. ``hosts`` are the names it answers to (without port); None: to any.
 
-    Nothing here reads the database: every page comes from the directory that the worker holds in memory anyway.
+    Pages come from the directory that the worker holds in memory anyway; only a model's page reads the store, once, for
+    the history of its price.
     """
 
     directory: DirectoryView
@@ -36,6 +37,7 @@ class Site:
     not_ready: Callable[[], str | None]
     today: Callable[[], date]
     version: str
+    history: Callable[[str], Sequence[Mapping[str, Any]]]  # a model's prices, newest first: one read of the store
     resting_s: Callable[[ServedOffer], float]  # how long a route is not tried, 0: it is in use
     hosts: frozenset[str] | None = None
 

@@ -1,8 +1,9 @@
 """What pages show of a model: one frozen row for lists, more for the model's own page. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
 from smartoken.catalog.offers import Abilities, Model, Price
 from smartoken.operations.served import ServedModel
@@ -105,6 +106,50 @@ def band_rows(price: Price) -> list[BandRow]:
         rows.append(BandRow(when, band.input, figures.cached_rate(band), write, band.output))
         before = band
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A price that held for a time; amounts as the price book writes them, None where the model was not sold."""
+
+    begins: str
+    ends: str  # empty: it holds now
+    input: str | None
+    output: str | None
+    bands: int
+    version: str
+
+
+def past(rows: Iterable[Mapping[str, Any]]) -> list[Past]:
+    """Return a model's price history as lines."""
+    found = []
+    for each in rows:
+        price = each["price"] or {}
+        bands = price.get("bands") or ([price] if price else [])
+        first = bands[0] if bands else {}
+        found.append(
+            Past(
+                begins=str(each["from"])[:10],
+                ends=str(each["to"] or "")[:10],
+                input=first.get("input"),
+                output=first.get("output"),
+                bands=len(bands),
+                version=str(each["price_version"] or ""),
+            )
+        )
+    return found
+
+
+def ahead(stages: Iterable[tuple[int, ServedModel | None]], now: Price | None) -> list[tuple[date, list[BandRow]]]:
+    """Return the price changes that are published and lie ahead: the day and the bands, empty where it is not sold."""
+    found = []
+    for from_ms, served in stages:
+        price = served.price if served is not None else None
+        if price != now:
+            day = datetime.fromtimestamp(from_ms // 1000, UTC).date()
+            found.append((day, band_rows(price) if price is not None else []))
+            now = price
+    return found
 
 
 def showcase(rows: Iterable[Row], count: int) -> list[Row]:

@@ -114,6 +114,7 @@ def visitor_of(loaded, **changes):
         not_ready=lambda: None,
         today=lambda: date(2026, 11, 25),
         version="0.0.test",
+        history=lambda _model: [],
         resting_s=lambda _offer: 0.0,
         hosts=frozenset({"gate.test"}),
     )

@@ -117,6 +117,29 @@ def test_a_draining_server_says_so_at_once(fresh):
     assert visitor.ask("/status.json").text.startswith('{"status":"draining"')
 
 
+def test_the_store_is_read_once_for_a_models_page_and_never_for_another(fresh):
+    reads = []
+    held = {"currency": "USD", "input": "1.00", "output": "2.00"}
+    later = {"from": "2026-10-01T00:00:00Z", "to": None, "price": held, "price_version": "v2"}
+    before = {"from": "2026-09-01T00:00:00Z", "to": later["from"], "price": None, "price_version": None}
+
+    def history(model):
+        reads.append(model)
+        return [later, before]
+
+    visitor = fresh(history=history)
+    for path in visitor.addresses():
+        count = len(reads)
+        assert visitor.ask(path).status == 200
+        is_model = path.startswith("/models/") and path != "/models/compare"
+        assert len(reads) - count == int(is_model), path
+    count = len(reads)
+    said = visitor.ask("/models/sandbox/echo").text
+    assert len(reads) == count
+    assert "1 Oct 2026" in said
+    assert "not sold" in said
+
+
 def test_a_server_that_hides_its_providers_hides_them_on_every_page(fresh):
     visitor = fresh()
     visitor.held.current = replace(visitor.held.current, show_providers=False)

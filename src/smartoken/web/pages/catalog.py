@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from smartoken.billing.prices import tariff
 from smartoken.catalog.offers import DataPolicy, Offer
@@ -96,6 +96,8 @@ def model(renderer: Renderer, asked: Asked) -> Answer | None:
         model=facts,
         served=served,
         bands=views.band_rows(served.price) if served.price is not None else [],
+        past=views.past(site.history(facts.id)),
+        ahead=_ahead(site, served),
         places=_places(site, served, offers) if site.directory.current.show_providers else [],
         hidden=not site.directory.current.show_providers,
         quirks=quirks.quirks(DIALECTS[dialect], offers[0].upstream_model) if dialect and offers else [],
@@ -104,6 +106,13 @@ def model(renderer: Renderer, asked: Asked) -> Answer | None:
         near=_near(site, row),
         has_family=f"/families/{facts.family}" in site.library.pages or not row.play,
     )
+
+
+def _ahead(site: Site, served: ServedModel) -> list[tuple[date, list[views.BandRow]]]:
+    prices = site.directory.current.prices
+    later = prices.stages[1:] if prices is not None else ()
+    name = served.model.id.lower()
+    return views.ahead([(each.from_ms, each.models.get(name)) for each in later], served.price)
 
 
 def _dialect(site: Site, served: ServedModel, offers: Sequence[Offer]) -> str | None:
