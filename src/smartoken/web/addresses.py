@@ -52,6 +52,7 @@ PLAIN: Mapping[str, Page] = {
 PATTERNS: tuple[tuple[re.Pattern[str], Page], ...] = (
     (re.compile(r"/models/(?P<model>[a-z0-9._-]+/[A-Za-z0-9._:-]+)"), catalog.model),
     (re.compile(r"/families/(?P<family>[a-z0-9._-]+)"), catalog.family),
+    (re.compile(r"/docs/api/(?P<topic>[a-z-]+)"), documents.api_topic),
     (re.compile(r"/help/errors/(?P<code>[a-z_]+)"), support.error),
 )
 POSTED: frozenset[str] = frozenset({"/migrate/check"})

@@ -1,8 +1,6 @@
 """Pages that are Markdown: docs, concepts, use cases, tutorials, policies; and the reference made from OpenAPI."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from smartoken.web import openapi
 from smartoken.web.library import Document
 from smartoken.web.render import SAMPLE_ADDRESS, Renderer
 from smartoken.web.resources import Answer, Asked, text_answer
@@ -126,33 +124,30 @@ def tutorials(renderer: Renderer, asked: Asked) -> Answer:
 
 
 def api(renderer: Renderer, asked: Asked) -> Answer:
-    """Return the reference: calls by hand in the docs, administration from our own OpenAPI."""
-    described = renderer.site.openapi()
-    paths = described.get("paths", {})
-    tags: dict[str, list[dict[str, Any]]] = {}
-    for path, methods in sorted(paths.items()):
-        for method, operation in methods.items():
-            side = "Administration" if "/admin" in path else "Account"
-            tags.setdefault(side, []).append(_operation(path, method, operation))
-    page = renderer.site.library.pages.get("/docs/calls-reference")
+    """Return the reference: how calls are made, and every endpoint by topic, from our own OpenAPI."""
     return renderer.page(
         "api.html",
         title="API reference",
         description="Every endpoint of SmarToken: calls under /v1, accounts and administration under /api/v1.",
         path=asked.path,
         groups=menu(renderer),
-        sides=tags,
-        rendered=renderer.markdown(page) if page is not None else None,
+        topics=openapi.topics(renderer.site.openapi()),
     )
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any]:
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    said = str(operation.get("description") or operation.get("summary") or "").strip()
-    return {
-        "method": method.upper(),
-        "path": path,
-        "said": said.partition("\n")[0],
-        "parameters": [each["name"] for each in operation.get("parameters", []) if each.get("in") == "query"],
-        "body": str(body.get("$ref", "")).rpartition("/")[2],
-    }
+def api_topic(renderer: Renderer, asked: Asked) -> Answer | None:
+    """Return one topic of the reference, with the fields of bodies and answers."""
+    topics = openapi.topics(renderer.site.openapi())
+    found = topics.get(asked.parts["topic"])
+    if found is None:
+        return None
+    name = asked.parts["topic"].replace("-", " ")
+    return renderer.page(
+        "api_topic.html",
+        title=f"API: {name}",
+        description=f"The endpoints for {name} under /api/v1: what they take, what they answer, which right they need.",
+        path=asked.path,
+        groups=menu(renderer),
+        operations=found,
+        topics=list(topics),
+    )

@@ -3,6 +3,7 @@
 from html import escape
 
 from smartoken.errors import all_errors
+from smartoken.web import openapi
 from smartoken.web.pages.catalog import all_rows
 from smartoken.web.pages.documents import menu
 from smartoken.web.render import Renderer
@@ -34,7 +35,8 @@ def addresses(site: Site) -> list[str]:
     families = sorted({f"/families/{each.family}" for each in rows if not each.play})
     known = {f"/help/errors/{each.code}" for each in all_errors()}
     documents = [each for each in site.library.pages if not each.startswith("/help/errors/") or each in known]
-    return list(dict.fromkeys((*_MADE, *documents, *families, *(each.path for each in rows))))
+    topics = [f"/docs/api/{each}" for each in openapi.topics(site.openapi())]
+    return list(dict.fromkeys((*_MADE, *documents, *topics, *families, *(each.path for each in rows))))
 
 
 def sitemap(renderer: Renderer, asked: Asked) -> Answer:
