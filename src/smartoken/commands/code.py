@@ -18,7 +18,7 @@ Account = Annotated[str, typer.Option(help="Who gets the grant: short name or id
 @with_options(
     {
         "uses": option(int, "How many accounts can redeem each.", "--uses", default=1),
-        "expires": option(str | None, "From when none is redeemed; a plain date includes that day.", "--expires"),
+        "expires_at": option(str | None, "From when none is redeemed; a plain date includes that day.", "--expires"),
         "note": option(str | None, "What the batch is for; shown in lists.", "--note"),
         "csv": option(bool, "Print CSV: batch, code, uses, expires_at.", "--csv", default=False),
     }
@@ -36,7 +36,7 @@ def create_codes(
     if csv and json_output:
         raise RefusedError("--csv and --json exclude each other.", USAGE)
     body = {"campaign": campaign, "count": count, "uses": options["uses"]}
-    body |= {"expires_at": options["expires"], "note": options["note"]}
+    body |= {"expires_at": options["expires_at"], "note": options["note"]}
     with connected(invocation(context).settings()) as api:
         made = api.call("POST", "/admin/codes", body)
     if json_output:

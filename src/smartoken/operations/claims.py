@@ -245,21 +245,39 @@ def signed_up(conn: Connection, work: Work, campaign_ids: Sequence[str], account
 
 
 def tick(conn: Connection, work: Work) -> list[Claimed]:
-    """Note what the clock changed, and give grants for first calls; run every minute, and harmless at any time."""
-    money.lock_ledger(conn)
-    claw_backs.let_go(conn)
+    """Note what the clock changed, and give grants for first calls; run every minute, and harmless at any time.
+
+    What there is to do is looked for without locks, so that a run with nothing to do hinders nobody.
+    """
     campaigns.drop_old_failures(conn, work.now_ms - DAY_MS)
-    for row in campaigns.unnoted_campaigns(conn):
-        locked = campaigns.lock_campaign(conn, row["id"])
+    moved = [row["id"] for row in campaigns.unnoted_campaigns(conn) if _moved(conn, work, row)]
+    callers = first_callers(conn, work)
+    if moved or callers or campaign_queries.overdue_grants(conn):
+        money.lock_ledger(conn)
+    claw_backs.let_go(conn)
+    for campaign_id in moved:
+        locked = campaigns.lock_campaign(conn, campaign_id)
         if locked is not None:
             note_state(conn, work, locked, campaign_of(conn, locked))
-    given: list[Claimed] = []
+    asked = [claim(conn, work, each, Ask(account_id, Trigger.FIRST_CALL)) for each, account_id in callers]
+    return [each for each in asked if isinstance(each, Claimed)]
+
+
+def _moved(conn: Connection, work: Work, row: Row) -> bool:
+    return bool(state_of(campaign_of(conn, row), work.now_ms).value != row["noted_state"])
+
+
+def first_callers(conn: Connection, work: Work) -> list[tuple[str, str]]:
+    """Return ``(campaign, account)`` where a first call has earned a grant that was not given yet."""
+    found = []
     for row in campaigns.live_campaigns(conn):
         campaign = campaign_of(conn, row)
         if Trigger.FIRST_CALL not in campaign.terms.triggers or state_of(campaign, work.now_ms) is not State.RUNNING:
             continue
+        if row["granted_nano"] + campaign.terms.amount_nano > row["budget_nano"]:
+            continue  # it has given all that it can, so nobody needs to be asked
         for account_id in campaign_queries.callers_without_claim(conn, row["id"], campaign.terms.starts_ms or 0):
-            made = claim(conn, work, row["id"], Ask(account_id, Trigger.FIRST_CALL))
-            if isinstance(made, Claimed):
-                given.append(made)
-    return given
+            facts = facts_of(conn, row["id"], campaign.terms, account_id)
+            if isinstance(decide(campaign, facts, tally_of(row), Trigger.FIRST_CALL, work.now_ms), Granted):
+                found.append((row["id"], account_id))
+    return found

@@ -12,6 +12,7 @@ from contract.operations.campaign_house import (
     post,
     rows_of,
     shown,
+    some_codes,
 )
 from contract.operations.rooms import call_record
 from smartoken.billing import queries as money
@@ -313,3 +314,32 @@ def test_the_same_request_once_more_gives_nothing_more(room):
     ]
     assert answers[0] == answers[1] == answers[2]
     assert len(rows_of(room, account_id)) == 1
+
+
+def test_claims_redemptions_deposits_and_new_accounts_at_once_never_wait_for_each_other_in_a_ring(room):
+    a_campaign(room, triggers=["code", "sign_up", "list"], per_account=3, budget="5000.00")
+    for number in range(8):
+        an_account(room, f"a{number}")
+    codes = some_codes(room, 8)["codes"]
+    app = room.app()
+
+    async def all_at_once():
+        asked = []
+        for number in range(8):
+            account = f"a{number}"
+            deposit = {"amount": "1.00", "reference": f"bank {number}"}
+            code = {"code": codes[number], "account": account}
+            for path, body in (
+                (f"/admin/accounts/{account}/deposits", deposit),
+                ("/wallet/redeem", code),
+                ("/admin/accounts", {"slug": f"new{number}"}),
+                ("/admin/campaigns/autumn/grants", {"accounts": [account]}),
+            ):
+                asked.append(room.asked(app, "POST", f"/api/v1{path}", body, f"mix-{number}-{path}"))
+        return await asyncio.gather(*asked)
+
+    answers = asyncio.run(all_at_once())
+    assert {each.status for each in answers} <= {200, 201}, [each.raw for each in answers if each.status >= 400]
+    assert shown(room, "/admin/campaigns/autumn")["grants"] == 8 + 8 + 8 + 8
+    assert room.read(audit.check) is None
+    assert books_balance(room)
