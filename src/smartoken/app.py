@@ -89,6 +89,8 @@ class DirectoryWatch:
         # Money's facts must never be older than the keys that they bind: a new key is not known before its budget is.
         self.before_publishing: Callable[[], Awaitable[None]] | None = None
         self._loading: asyncio.Task[Directory] | None = None
+        # Only who serves keeps what it sells: a command that opens the store has neither sandbox nor the same keys.
+        self.keeps_prices = False
         self._kept: object = None  # the prices that the store has, as they were last kept
 
     @property
@@ -117,10 +119,10 @@ class DirectoryWatch:
     async def _keep_prices(self, found: Directory, now_ms: int) -> None:
         """Store every version before a call can be priced by it; without that, the old directory stays in use."""
         prices = found.prices
-        if prices is not None:
+        if prices is not None and self.keeps_prices:
             state = (prices.versions.keys(), prices.in_force)
             if state != self._kept:
-                await self._db.write(keep, prices, now_ms)
+                await self._db.write(keep, prices, found.revision, now_ms)
                 self._kept = state
 
     async def run(self) -> None:
@@ -255,6 +257,7 @@ async def running(
             await own_server(settings, client),
         ]
         watch = DirectoryWatch(store, catalog, environment.joined(parts))
+        watch.keeps_prices = True
         await watch.refresh()
         cashier = Cashier(store.db, SystemClock(), settings.data_dir, settings.workers)
         await cashier.open()

@@ -79,6 +79,7 @@ class AccountAnswer(Answer):
     policy: PolicyAnswer
     budgets: list[BudgetAnswer]
     status: str
+    price_list: str | None
     created_at: str
 
 

@@ -58,6 +58,7 @@ def shown(conn: Connection, row: Mapping[str, Any]) -> dict[str, Any]:
                    "no_training": bool((row["policy"] or {}).get("no_training"))},
         "budgets": [{"limit": amount_text(each["limit_nano"]), "period": each["period"]} for each in budgets],
         "status": row["status"],
+        "price_list": row["price_list"],
         "created_at": instant_text(row["created_ms"]),
     }  # fmt: skip
 

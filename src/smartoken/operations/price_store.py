@@ -15,6 +15,7 @@ from smartoken.operations.price_stages import Prices
 from smartoken.operations.price_versions import fx_row
 from smartoken.operations.price_words import stored
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
+from smartoken.store import revisions
 
 
 def publication_of(row: Mapping[str, Any]) -> Publication:
@@ -32,11 +33,17 @@ def stored_markup(conn: Connection) -> Decimal:
     return Decimal(json_fact(conn, SITE_FACT).get("markup", "1"))
 
 
-def keep(conn: Connection, prices: Prices, now_ms: int) -> None:
-    """Store the versions and rates of every stage, and note which versions begin to be in force."""
+def keep(conn: Connection, prices: Prices, revision: int, now_ms: int) -> None:
+    """Store the versions and rates of every stage, and note which versions begin to be in force.
+
+    A worker whose directory is no longer the newest stores what its calls may name, and notes no beginning: another
+    worker has noted newer ones.
+    """
     in_force = [(*place, version) for place, version in prices.in_force.items()]
     rows = [each.row(now_ms) for each in prices.versions.values()]
     begun = price_queries.store_versions(conn, rows, [fx_row(each, now_ms) for each in prices.rates], in_force)
+    if revisions.current(conn) != revision:
+        return
     price_queries.add_periods(
         conn,
         [

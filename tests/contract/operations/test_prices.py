@@ -57,7 +57,7 @@ def kept(room):
     """What a worker does when it has loaded what it sells."""
     room.office.clock.advance(0.001)
     directory = room.directory
-    room.office.db.run_write(keep, directory.prices, room.office.clock.now_ms())
+    room.office.db.run_write(keep, directory.prices, directory.revision, room.office.clock.now_ms())
     return directory
 
 
@@ -201,6 +201,16 @@ def test_the_history_of_a_price_is_told_newest_first(shop):
     assert old["from"] <= instant_text(start)
 
 
+def test_a_worker_that_is_behind_notes_no_beginning_but_stores_what_its_calls_name(shop):
+    behind = shop.directory
+    publish(shop, sell={"test/alpha": usd("1.50", "3.00")})
+    kept(shop)
+    before = shop.read(prices.history_for, "test/alpha")
+    shop.office.db.run_write(keep, behind.prices, behind.revision, shop.office.clock.now_ms() + 5)
+    assert shop.read(prices.history_for, "test/alpha") == before
+    assert len(before) == 2
+
+
 def a_call(shop, number, account, **facts):
     served = sold(shop)
     usage = TokenUsage(facts.get("prompt_tokens") or 100, facts.get("completion_tokens") or 10)
@@ -312,6 +322,20 @@ def test_a_member_sees_neither_book_nor_margin(shop):
     ):
         with pytest.raises(Exception, match="permission"):
             shop.office.db.run_read(ask)
+
+
+def test_staff_see_what_a_call_earned_and_its_account_does_not(shop):
+    shop.calls(a_call(shop, 1, "acme"))
+    account = next(each for each in shop.directory.accounts.values() if each.slug == "acme")
+    shop.actors["member-token-of-tests"] = Actor(ActorKind.MEMBER, "alice", account.id)
+    url = f"/api/v1/calls/call_{1:032x}"
+    cost = shop.ask("GET", url).body["cost"]
+    assert (cost["cost"], cost["cost_usd"], cost["margin_usd"]) == ("0.00023", "0.000032402", "0.000087598")
+    assert cost["fx_id"] == "fx:CNY/USD:2026-11-24:140874833"
+    own = shop.ask("GET", url, token="member-token-of-tests")
+    assert (own.status, own.body["charge_usd"], own.body["cost"]) == (200, "0.00012", None)
+    for path in ("/admin/margins", "/admin/prices", "/admin/prices/lists", "/admin/reconciliation"):
+        assert shop.ask("GET", f"/api/v1{path}", token="member-token-of-tests").status == 403
 
 
 def test_the_book_is_worked_through_the_control_plane(shop):

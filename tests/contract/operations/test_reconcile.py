@@ -41,7 +41,8 @@ NOON_MS = 1_793_707_200_000  # 2026-11-03 12:00 UTC, where the clock of these te
 @pytest.fixture
 def shop(room):
     room.apply(SETUP)
-    room.office.db.run_write(keep, room.directory.prices, room.office.clock.now_ms())
+    directory = room.directory
+    room.office.db.run_write(keep, directory.prices, directory.revision, room.office.clock.now_ms())
     return room
 
 
