@@ -109,7 +109,7 @@ def test_what_is_allowed_passes(rule, path, text):
 
 
 CORE = """money tokens ids errors billing.prices billing.ledger billing.grants billing.budgets billing.admission
-identity.keys routing.health gateway.call gateway.plan gateway.meter gateway.protocols.chat providers.dialect
+identity.keys routing.routes routing.breakers routing.reactions gateway.call gateway.plan gateway.meter gateway.protocols.chat providers.dialect
 providers.sse providers.registry usage.records catalog.offers""".split()
 
 

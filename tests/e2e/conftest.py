@@ -31,4 +31,4 @@ def gateway(tmp_path_factory):
 def rested(request):
     """Let no test wait for a key that an earlier one brought to rest."""
     if "gateway" in request.fixturenames:
-        request.getfixturevalue("gateway").worker.gateway.upstreams.health.forget()
+        request.getfixturevalue("gateway").worker.gateway.upstreams.pools.breakers.forget()

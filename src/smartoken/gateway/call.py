@@ -15,7 +15,10 @@ from smartoken.gateway.protocols.chat import ChatRequest
 from smartoken.identity.facts import Caller
 from smartoken.operations.directory import ServedModel, ServedOffer
 from smartoken.providers.setup import UpstreamKey
+from smartoken.routing.routes import Options
 from smartoken.tokens import TokenUsage
+
+USUAL = Options()
 
 
 class EndReason(StrEnum):
@@ -59,6 +62,7 @@ class Target(NamedTuple):
     key: UpstreamKey
     body: dict[str, Any]
     warnings: tuple[str, ...] = ()
+    why: str = ""  # what put it in its place; empty where there was nothing to decide
 
 
 class Wish(NamedTuple):
@@ -79,6 +83,8 @@ class Plan(NamedTuple):
     limit: int | None  # output tokens that may be produced; None: the model's own maximum
     thinking: bool | None = None  # what a retired name stood for, where the client switches nothing
     show_providers: bool = True  # false: no name of a provider leaves this gateway
+    options: Options = USUAL
+    then: tuple[str, ...] = ()  # models that are tried when no target of this one answered
 
 
 @dataclass(slots=True)
@@ -97,10 +103,11 @@ class Attempt:
     ttft_ms: int | None = None
     ended_ms: int | None = None
     usage: TokenUsage | None = None
+    why: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return what is stored and shown of it."""
-        return {
+        shown = {
             "offer": self.offer,
             "provider": self.provider,
             "key": self.key,
@@ -112,6 +119,9 @@ class Attempt:
             "upstream_code": self.upstream_code,
             "message": self.message,
         }
+        if self.why:
+            shown["why"] = self.why
+        return shown
 
 
 @dataclass(slots=True)

@@ -17,21 +17,8 @@ from smartoken.errors import (
 )
 from smartoken.gateway.call import EndReason, Outcome, Plan
 from smartoken.providers.failures import Failure
+from smartoken.routing.reactions import MAY_RECOVER, told_to_client
 
-# The request itself is at fault, or a provider's policy refused it: another provider is never tried in silence.
-_TOLD = frozenset({FailureClass.REFUSAL, FailureClass.CONTEXT_LENGTH, FailureClass.REQUEST_FAULT})
-_MAY_RECOVER = frozenset(
-    {
-        FailureClass.OWN_RATE_LIMIT,
-        FailureClass.RAMP_TOO_FAST,
-        FailureClass.PROVIDER_CAPACITY,
-        FailureClass.WINDOW_USED_UP,
-        FailureClass.CONNECT,
-        FailureClass.TIMEOUT,
-        FailureClass.CUT,
-        FailureClass.BAD_ANSWER,
-    }
-)
 DEFAULT_RETRY_S = 5.0
 
 
@@ -41,11 +28,6 @@ class AttemptFailedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
-
-
-def told_to_client(failure: Failure) -> bool:
-    """Whether the failure is the client's to mend, so that no other provider is tried."""
-    return failure.kind in _TOLD
 
 
 def request_error(failure: Failure) -> SmartokenError:
@@ -59,7 +41,7 @@ def request_error(failure: Failure) -> SmartokenError:
 
 def final_error(model: str, failures: Sequence[tuple[str, Failure]]) -> SmartokenError:
     """Return the client's error after every attempt failed; ``failures`` are (provider, failure) in order."""
-    if failures and told_to_client(failures[-1][1]):
+    if failures and told_to_client(failures[-1][1].kind):
         return request_error(failures[-1][1])
     named = [
         {"provider": provider, "failure": failure.kind, "status": failure.status, "message": failure.message}
@@ -70,7 +52,7 @@ def final_error(model: str, failures: Sequence[tuple[str, Failure]]) -> Smartoke
     listed = "; ".join(f"{provider}: {failure.kind.replace('_', ' ')}" for provider, failure in failures)
     if kinds and kinds <= {FailureClass.TIMEOUT}:
         return UpstreamTimeoutError(f"No provider of `{model}` answered in time ({listed}).", details=details)
-    if kinds & _MAY_RECOVER:
+    if kinds & MAY_RECOVER:
         waits = [failure.retry_after_s for _, failure in failures if failure.retry_after_s is not None]
         return UpstreamUnavailableError(
             f"No provider of `{model}` could answer ({listed}).",

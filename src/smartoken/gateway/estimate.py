@@ -129,7 +129,7 @@ async def estimate(gateway: Gateway, request: Request, caller: Caller) -> dict[s
     assumed = _assumed(request)
     asked = read_chat(await request.body(gateway.limits.max_body_bytes))
     call = call_of(gateway, request, caller, "", asked)
-    plan = plan_call(call, gateway.directory.current, gateway.upstreams.pick_key, gateway.upstreams.prepared)
+    plan = plan_call(call, gateway.directory.current, gateway.upstreams)
     price = plan.model.price
     assert price is not None  # noqa: S101 - a model without a price is never planned
     tariff = gateway.tariffs.at(price, call.now)

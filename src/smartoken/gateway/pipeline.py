@@ -10,8 +10,8 @@ import logging
 import orjson
 
 from smartoken.errors import (
+    FailureClass,
     InternalError,
-    LedgerUnavailableError,
     RateLimitError,
     ShuttingDownError,
     SmartokenError,
@@ -28,12 +28,14 @@ from smartoken.gateway.request import ClientLeftError, Request
 from smartoken.gateway.resources import Gateway
 from smartoken.gateway.settle import usage_object
 from smartoken.gateway.stream import announce, printable
+from smartoken.gateway.succession import Tried, hold, next_model, unanswered
 from smartoken.gateway.till import Held
 from smartoken.identity.facts import Caller
 from smartoken.money import amount_text
 from smartoken.usage.records import CallRecord
 
 _log = logging.getLogger(__name__)
+_PROVIDER_LIMITS = frozenset({FailureClass.OWN_RATE_LIMIT, FailureClass.RAMP_TOO_FAST, FailureClass.WINDOW_USED_UP})
 DONE = b"data: [DONE]\n\n"
 
 
@@ -43,6 +45,7 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
     reply.headers.append((b"x-request-id", call_id.encode()))
     call: Call | None = None
     plan: Plan | None = None
+    held: Held | None = None
     admission = UNLIMITED
     try:
         why = gateway.not_ready()
@@ -51,7 +54,7 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
         call = call_of(gateway, request, caller, call_id, asked)
-        plan = plan_call(call, gateway.directory.current, gateway.upstreams.pick_key, gateway.upstreams.prepared)
+        plan = plan_call(call, gateway.directory.current, gateway.upstreams)
         if plan.warnings:
             reply.headers.append((b"x-smartoken-warning", printable("; ".join(plan.warnings))))
         admission = admit(call, gateway.counters)
@@ -67,6 +70,8 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
     outcome = Outcome()
     try:
         outcome = await gateway.relay.run(call, plan, reply, held)
+        if plan.then and unanswered(outcome):
+            plan, held, outcome = await next_model(gateway, call, Tried(plan, held, outcome), reply)
     except Exception:  # noqa: BLE001 - the process edge of one call: whatever went wrong is ours, and is settled as ours
         _log.exception("call %s failed inside the gateway", call_id)
         outcome.error = InternalError("The gateway failed; nothing was charged.")
@@ -87,21 +92,6 @@ async def identify(gateway: Gateway, request: Request, reply: Reply) -> Caller:
     if request.origin is not None:
         reply.headers.extend(cors_headers(request.origin, caller.key.allowed_origins))
     return caller
-
-
-async def hold(gateway: Gateway, call: Call, plan: Plan, reply: Reply) -> Held:
-    """Step 3: the money for the call, and the journal's note that it begins."""
-    price = plan.model.price
-    assert price is not None  # noqa: S101 - a model without a price is never planned
-    held = await gateway.till.hold(call, plan, gateway.tariffs.at(price, call.now))
-    try:
-        gateway.logbook.dispatched(call, plan, held)
-    except OSError:
-        gateway.till.book.release(held.hold)
-        raise LedgerUnavailableError("The journal cannot be written; nothing was started.", retry_after_s=5) from None
-    if held.plan.told is not None:
-        reply.headers.append((b"x-smartoken-max-tokens", str(held.plan.told).encode()))
-    return held
 
 
 def call_of(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
@@ -130,6 +120,8 @@ async def refuse(gateway: Gateway, reply: Reply, request_id: str, error: Smartok
 def _note_refusal(gateway: Gateway, call: Call | None, plan: Plan | None, error: SmartokenError) -> None:
     """Count a refusal; record it too when it is clear whose it is and it is not a flood under a rate limit."""
     gateway.metrics.count("smartoken_refusals", (error.code, error.limit_source or ""))
+    if error.status == 429:  # noqa: PLR2004 - HTTP's own number
+        gateway.metrics.count("smartoken_rate_limited", ("ours" if isinstance(error, RateLimitError) else "budget",))
     if call is not None and not isinstance(error, RateLimitError):
         outcome = Outcome(end=EndReason.REFUSED, status=error.status, error=error)
         gateway.settler.settle(call, plan, outcome, None)
@@ -148,6 +140,8 @@ def _count(gateway: Gateway, record: CallRecord, outcome: Outcome) -> None:
     for attempt in outcome.attempts:
         if attempt.failure is not None:
             metrics.count("smartoken_attempts_failed", (attempt.provider, attempt.failure.value))
+            if attempt.failure in _PROVIDER_LIMITS:
+                metrics.count("smartoken_rate_limited", ("provider",))
 
 
 async def _last_bytes(gateway: Gateway, call: Call, outcome: Outcome, record: CallRecord, reply: Reply) -> None:

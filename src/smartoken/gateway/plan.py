@@ -1,13 +1,14 @@
-"""Step 2: what will be tried, in order. Pure: a decision over the directory, the call and the health of offers.
+"""Step 2: what will be tried, in order. Pure: a decision over the directory, the call and how the offers fare.
 
-A model id resolves case-insensitively, then through aliases (vendors' own ids, OpenRouter's, retired names). The
-data policy of key and account is applied before anything else and no fallback can leave it. An offer whose provider
-cannot take a parameter that the client sent is passed over; when none can, the client is told which parameter.
+A model id resolves case-insensitively, then through aliases (vendors' own ids, OpenRouter's, retired names); ``@name``
+is the account's named route. The data policy of key, account and call is applied before anything else and no fallback
+can leave it. An offer whose provider cannot take a parameter that the client sent is passed over; when none can, the
+client is told which parameter. A model with one offer has nothing to decide, and pays nothing for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
-from smartoken.catalog.offers import DataPolicy
 from smartoken.errors import (
     InvalidRequestError,
     ModelNotAllowedError,
@@ -19,28 +20,65 @@ from smartoken.errors import (
     UpstreamUnavailableError,
 )
 from smartoken.gateway.call import Call, Plan, Target, Wish
-from smartoken.identity.facts import Policy
+from smartoken.gateway.needs import needs_of
 from smartoken.identity.scopes import allows
 from smartoken.operations.directory import Directory, ServedModel, ServedOffer
+from smartoken.operations.lanes import Lane
 from smartoken.providers.setup import UpstreamKey
+from smartoken.routing.preferences import FIELDS, NOTHING, Asked, read_asked
+from smartoken.routing.routes import Because, Decision, Excluded, Given, Options, View, breach, decide
+from smartoken.routing.strategies import Share
 
-# Picks the key to use at an offer now, or says how many seconds to wait for one (None: until a person acts).
-KeyPicker = Callable[[ServedOffer], UpstreamKey | float | None]
-# Gives a target the body that its provider takes, or raises InvalidRequestError that names a parameter.
-Preparer = Callable[[Target, Wish], Target]
+_ROUTED = frozenset(FIELDS)
 
 
-def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, ...], bool | None]:
-    """Find the model that an id names, what to tell the client about the name, and the thinking it stood for.
+class KeyPools(Protocol):
+    """The upstream keys as planning sees them."""
+
+    def pick_key(self, offer: ServedOffer, bound: int = 0) -> UpstreamKey | float | None:
+        """Return a key to use now, or the seconds to wait for one (None: until a person acts)."""
+
+    def anyway(self, offer: ServedOffer, bound: int = 0) -> UpstreamKey | None:
+        """Return the key to try when everything rests, if only the provider's failures rest it."""
+
+    def view(self, model: ServedModel, options: Options) -> View:
+        """Return how the offers of a model fare."""
+
+    def turn(self, shares: tuple[Share, ...]) -> int:
+        """Return the number of a tier's turn."""
+
+
+class Desk(Protocol):
+    """What planning needs of the upstreams."""
+
+    @property
+    def pools(self) -> KeyPools:
+        """The upstream keys."""
+
+    def prepared(self, target: Target, wish: Wish) -> Target:
+        """Give a target the body that its provider takes, or raise InvalidRequestError that names a parameter."""
+
+
+class Named(NamedTuple):
+    """What the name in ``model`` leads to."""
+
+    model: ServedModel
+    warnings: tuple[str, ...] = ()
+    thinking: bool | None = None  # what a retired name stood for
+    then: tuple[str, ...] = ()  # models to try after it
+
+
+def resolve(directory: Directory, asked: str, account_id: str = "") -> Named:
+    """Find the model that a name leads to.
 
     Raises:
-        ModelNotFoundError: nothing has this id or alias.
+        ModelNotFoundError: nothing has this id, alias or name.
 
     """
     name = asked.lower()
     model = directory.models.get(name)
     if model is not None:
-        return model, (), None
+        return Named(model)
     alias = directory.aliases.get(name)
     if alias is not None:
         model = directory.models.get(alias.model.lower())
@@ -48,35 +86,18 @@ def resolve(directory: Directory, asked: str) -> tuple[ServedModel, tuple[str, .
             said = f"{asked} is served as {model.model.id}"
             if alias.kind == "retired":
                 said = f"{asked} was retired by its vendor; {model.model.id} answers instead"
-            return model, (said,), alias.retired.thinking if alias.retired is not None else None
+            return Named(model, (said,), alias.retired.thinking if alias.retired is not None else None)
+    if name.startswith("@"):
+        named = directory.named.get((account_id, name[1:]))
+        if named is None:
+            raise ModelNotFoundError(f"This account has no route `{asked[:100]}`.", param="model")
+        found = directory.models.get(named.model.lower())
+        if found is not None:
+            return Named(found, (f"{asked} is served as {found.model.id}",), None, named.fallbacks)
     raise ModelNotFoundError(f"There is no model `{asked[:100]}` here.", param="model")
 
 
-def breach(policy: Policy, facts: DataPolicy) -> str | None:
-    """Say why an offer breaks a data policy, or ``None``; an unknown fact breaks a set policy."""
-    if policy.regions and facts.region not in policy.regions:
-        return f"region {facts.region or 'unknown'} is not in {', '.join(policy.regions)}"
-    if policy.no_training and facts.trains is not False:
-        return "trains on API data" if facts.trains else "whether it trains on API data is unknown"
-    return None
-
-
-def compliant(offers: Sequence[ServedOffer], policies: Sequence[Policy]) -> tuple[list[ServedOffer], list[str]]:
-    """Split offers into those that keep every policy and the reasons against the others."""
-    if not any(policy.regions or policy.no_training for policy in policies):
-        return list(offers), []
-    kept: list[ServedOffer] = []
-    excluded: list[str] = []
-    for each in offers:
-        reason = next((found for policy in policies if (found := breach(policy, each.offer.policy))), None)
-        if reason is None:
-            kept.append(each)
-        else:
-            excluded.append(f"{each.offer.id}: {reason}")
-    return kept, excluded
-
-
-def _callable_offers(call: Call, model: ServedModel) -> list[ServedOffer]:
+def _check_callable(call: Call, model: ServedModel) -> None:
     if not allows(call.caller.key.models, model.model.id):
         raise ModelNotAllowedError(f"This key may not use `{model.model.id}`.", param="model")
     if model.price is None:
@@ -90,43 +111,101 @@ def _callable_offers(call: Call, model: ServedModel) -> list[ServedOffer]:
             if model.missing
             else None,
         )
-    kept, excluded = compliant(model.offers, (call.caller.account.policy, call.caller.key.policy))
-    if not kept:
-        raise NoCompliantRouteError(
-            f"No offer of `{model.model.id}` keeps the data policy.", param="model", details={"excluded": excluded}
-        )
-    return kept
 
 
-def plan_call(call: Call, directory: Directory, pick_key: KeyPicker, prepare: Preparer) -> Plan:
-    """Decide the order of attempts.
+def _no_route(model: ServedModel, excluded: Sequence[Excluded]) -> NoCompliantRouteError:
+    policy = any(each.because is Because.POLICY for each in excluded)
+    what = "keeps the data policy" if policy else "may answer this call"
+    listed = [f"{each.offer}: {each.why}" for each in excluded]
+    return NoCompliantRouteError(f"No offer of `{model.model.id}` {what}.", param="model", details={"excluded": listed})
+
+
+def _only_offer(call: Call, model: ServedModel, desk: Desk) -> tuple[ServedOffer, UpstreamKey | float | None]:
+    """Return the one offer of a plain lane with its key."""
+    offer = model.offers[0]
+    for rule in (call.caller.account.policy, call.caller.key.policy):
+        if rule.regions or rule.no_training:
+            why = breach(rule, offer.offer.policy)
+            if why is not None:
+                raise _no_route(model, [Excluded(offer.offer.id, Because.POLICY, why)])
+    key = desk.pools.pick_key(offer)
+    return offer, key if isinstance(key, UpstreamKey) else desk.pools.anyway(offer) or key
+
+
+def _decided(call: Call, model: ServedModel, lane: Lane, asked: Asked, desk: Desk) -> Decision:
+    """Decide; when nothing is able or long enough as far as the catalog knows, the provider is asked."""
+    needs = needs_of(call, lane, asked)
+    view = desk.pools.view(model, lane.route.options)
+    decision = decide(lane.route, lane.candidates, Given(needs, view, desk.pools.turn))
+    soft = (Because.ABILITY, Because.CONTEXT)
+    if not decision.order and any(each.because in soft for each in decision.excluded):
+        unsure = needs._replace(abilities=frozenset(), prompt_tokens=0)
+        decision = decide(lane.route, lane.candidates, Given(unsure, view, desk.pools.turn))
+    return decision
+
+
+def _choices(
+    call: Call, model: ServedModel, lane: Lane, asked: Asked, desk: Desk
+) -> list[tuple[ServedOffer, UpstreamKey | float | None, str]]:
+    """Return the offers to try with their keys, or the waits of those that rest.
+
+    Raises:
+        NoCompliantRouteError: nothing may answer, and waiting would not help.
+
+    """
+    if lane.plain and asked is NOTHING:
+        return [(*_only_offer(call, model, desk), "")]
+    bound = lane.route.options.max_in_flight
+    offers = {each.offer.id: each for each in model.offers}
+    decision = _decided(call, model, lane, asked, desk)
+    found: list[tuple[ServedOffer, UpstreamKey | float | None, str]] = []
+    for each in decision.order[: lane.route.options.max_attempts]:
+        offer = offers[each.offer]
+        key = desk.pools.anyway(offer, bound) if decision.last_resort else desk.pools.pick_key(offer, bound)
+        found.append((offer, key, f"priority {each.tier}: {each.scored.why}"))
+    if not found:
+        resting = [each for each in decision.excluded if each.because is Because.RESTING]
+        if not resting:
+            raise _no_route(model, decision.excluded)
+        found = [(offers[each.offer], each.wait_s, "") for each in resting]
+    return found
+
+
+def plan_call(call: Call, directory: Directory, desk: Desk, instead: str | None = None) -> Plan:
+    """Decide the order of attempts; ``instead`` names another model than the call does.
 
     Raises:
         RequestError, AccessError: the model is unknown, out of scope, or no compliant offer takes the parameters.
         ServiceError: the model is not configured or priced, or every key of it is parked.
 
     """
-    model, warnings, thinking = resolve(directory, call.request.model)
-    model = directory.sold(model, call.caller.account.price_list, call.now_ms)
-    offers = _callable_offers(call, model)
+    body = call.request.body
+    asked = NOTHING if _ROUTED.isdisjoint(body) else read_asked(body)
+    named = resolve(directory, instead or call.request.model, call.caller.account.id)
+    model = directory.sold(named.model, call.caller.account.price_list, call.now_ms)
+    _check_callable(call, model)
+    lane = directory.lane(model)
     targets: list[Target] = []
     refused: InvalidRequestError | None = None
     waits: list[float | None] = []
-    for each in offers:
-        key = pick_key(each)
+    for offer, key, why in _choices(call, model, lane, asked, desk):
         if not isinstance(key, UpstreamKey):
             waits.append(key)
             continue
-        target = Target(each, key, {})
+        target = Target(offer, key, {}, (), why)
         if not targets:
             try:
-                target = prepare(target, Wish(call, model, thinking, call.request.limit))
+                target = desk.prepared(target, Wish(call, model, named.thinking, call.request.limit))
             except InvalidRequestError as error:
                 refused = refused or error
                 continue
         targets.append(target)
     if targets:
-        return Plan(model, tuple(targets), warnings, call.request.limit, thinking, directory.show_providers)
+        then = (*named.then, *asked.models)
+        return Plan(
+            model, tuple(targets), named.warnings, call.request.limit, named.thinking, directory.show_providers,
+            lane.route.options, then,
+        )  # fmt: skip
     if refused is not None:
         raise refused
     raise unavailable(model.model.id, waits)

@@ -6,13 +6,14 @@ from typing import Any
 
 from smartoken.catalog.offers import Band, Price
 from smartoken.errors import ModelNotFoundError, NotFoundError
-from smartoken.gateway.plan import compliant, resolve
+from smartoken.gateway.plan import resolve
 from smartoken.gateway.resources import Gateway
 from smartoken.identity.facts import ApiKey, Caller
 from smartoken.identity.scopes import allows
 from smartoken.ids import is_id
 from smartoken.money import amount_text, rate_text
 from smartoken.operations.directory import Directory, ServedModel
+from smartoken.routing.routes import breach
 from smartoken.usage.records import CallRecord
 
 
@@ -81,7 +82,8 @@ def _available(served: ServedModel, caller: Caller | None) -> bool:
         return True
     if not allows(caller.key.models, served.model.id):
         return False
-    return bool(compliant(served.offers, (caller.account.policy, caller.key.policy))[0])
+    rules = (caller.account.policy, caller.key.policy)
+    return any(all(breach(rule, each.offer.policy) is None for rule in rules) for each in served.offers)
 
 
 def _sold(directory: Directory, caller: Caller | None) -> Iterable[ServedModel]:
@@ -99,7 +101,7 @@ def list_models(directory: Directory, caller: Caller | None, *, whole_catalog: b
 
 def one_model(directory: Directory, caller: Caller | None, asked: str) -> dict[str, Any]:
     """Return one model by id or alias; raises ``ModelNotFoundError``."""
-    served, _, _ = resolve(directory, asked)
+    served = resolve(directory, asked, caller.account.id if caller is not None else "").model
     price_list = caller.account.price_list if caller is not None else None
     served = directory.sold(served, price_list, time.time_ns() // 1_000_000)
     if caller is not None and not allows(caller.key.models, served.model.id):

@@ -5,15 +5,17 @@ byte reaches a client as it came. A stream that breaks off never ends as if it w
 upstream call is cancelled, or read to its end, as the offer's policy says; either way the outcome carries the usage.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 
 from smartoken.clock import Clock
 from smartoken.errors import InvalidRequestError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
-from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content, told_to_client
+from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
 from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
+from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream
 from smartoken.gateway.till import Held, Till
@@ -47,7 +49,17 @@ class Relayed:
 class Relay:
     """Sends calls upstream; one a worker."""
 
-    __slots__ = ("_clock", "_draining", "_logbook", "_open", "_running", "_stopping", "_till", "_upstreams")
+    __slots__ = (
+        "_clock",
+        "_draining",
+        "_logbook",
+        "_open",
+        "_retries",
+        "_running",
+        "_stopping",
+        "_till",
+        "_upstreams",
+    )
 
     def __init__(self, upstreams: Upstreams, clock: Clock, till: Till, logbook: Logbook) -> None:
         self._upstreams = upstreams
@@ -56,6 +68,7 @@ class Relay:
         self._logbook = logbook
         self._draining = 0
         self._stopping = False
+        self._retries = Retries()
         self._running: dict[str, Relayed] = {}
         self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
 
@@ -64,9 +77,15 @@ class Relay:
         """How many streams are under way."""
         return len(self._open)
 
-    async def run(self, call: Call, plan: Plan, reply: Reply, held: Held) -> Outcome:
-        """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's."""
+    async def run(self, call: Call, plan: Plan, reply: Reply, held: Held, before: Outcome | None = None) -> Outcome:
+        """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's.
+
+        ``before`` is the outcome of another model that nobody answered; its attempts stay on the call.
+        """
         relayed = Relayed(held)
+        if before is not None:
+            relayed.outcome.attempts, relayed.outcome.evidence = before.attempts, before.evidence
+            relayed.sent = True
         reply.on_gone = lambda: self._client_left(relayed)
         self._running[call.id] = relayed
         if call.request.stream:
@@ -111,7 +130,8 @@ class Relay:
         outcome.show_providers = plan.show_providers
         failures: list[tuple[str, Failure]] = []
         limit = relayed.held.plan.send_limit
-        for planned in plan.targets:
+        queue = Queue(plan, self._upstreams.pools, self._retries)
+        for planned in queue:
             if reply.gone or self._stopping:
                 break
             target = planned
@@ -124,26 +144,41 @@ class Relay:
                 target = self._upstreams.limited(target, call, limit)
             provider = target.offer.provider.id
             outcome.target = target
-            attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(call))
+            attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(call), why=target.why)
             outcome.attempts.append(attempt)
+            pools = self._upstreams.pools
+            pools.begin(target.offer, target.key)
             try:
                 await self._attempt(call, target, reply, relayed)
             except AttemptFailedError as failed:
                 self._note_failure(target, attempt, failed.failure)
                 failures.append((provider, failed.failure))
-                if told_to_client(failed.failure):
+                pause = queue.failed(target, failed.failure)
+                if pause is None:
                     break
+                if pause:
+                    await asyncio.sleep(pause)
                 continue
             finally:
+                pools.end(target.offer, target.key)
                 attempt.ended_ms = self._elapsed_ms(call)
                 self._close(relayed)
-            if outcome.error is None:
-                self._upstreams.succeeded(target)
+            self._note_end(target, attempt, outcome)
             return
         if reply.gone:
             outcome.end, outcome.status = EndReason.CLIENT_LEFT, 499
         else:
             failed_everywhere(outcome, plan, failures)
+
+    def _note_end(self, target: Target, attempt: Attempt, outcome: Outcome) -> None:
+        """Let the breakers know of an attempt whose answer reached the client, whole or not."""
+        if attempt.failure is not None:
+            self._upstreams.failed(target, Failure(attempt.failure, attempt.message or ""))
+        elif outcome.error is not None or (outcome.end is EndReason.CLIENT_LEFT and outcome.ttft_ms is None):
+            self._upstreams.abandoned(target)
+        else:
+            first = attempt.ttft_ms
+            self._upstreams.succeeded(target, None if first is None else first - attempt.started_ms)
 
     def _elapsed_ms(self, call: Call) -> int:
         return int((self._clock.monotonic() - call.started) * 1000)

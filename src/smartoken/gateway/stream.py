@@ -10,12 +10,13 @@ from typing import Any
 
 from smartoken.errors import FailureClass, UpstreamCutError, UpstreamTimeoutError
 from smartoken.gateway.call import Call, EndReason, Outcome, Target
-from smartoken.gateway.endings import AttemptFailedError, no_content, request_error, told_to_client
+from smartoken.gateway.endings import AttemptFailedError, no_content, request_error
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.reply import Reply, event
 from smartoken.providers.failures import Failure
 from smartoken.providers.streams import StreamEvent
 from smartoken.providers.upstream import UpstreamError
+from smartoken.routing.reactions import told_to_client
 
 END_OF_FINISH = {
     "stop": EndReason.COMPLETED,
@@ -141,7 +142,7 @@ class AnswerStream:
         self.done = True
         outcome, attempt = self._outcome, self._outcome.attempts[-1]
         attempt.failure, attempt.message, attempt.upstream_code = failure.kind, failure.message, failure.upstream_code
-        if told_to_client(failure):
+        if told_to_client(failure.kind):
             outcome.error = request_error(failure)
             refused = failure.kind is FailureClass.REFUSAL
             outcome.end = EndReason.CONTENT_FILTER if refused else EndReason.UPSTREAM_ERROR

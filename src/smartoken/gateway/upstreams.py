@@ -11,7 +11,7 @@ import orjson
 
 from smartoken.clock import Clock
 from smartoken.gateway.call import Call, Target, Wish
-from smartoken.operations.directory import ServedOffer
+from smartoken.gateway.pools import Pools
 from smartoken.providers.failures import Failure
 from smartoken.providers.reasoning import WARNING as LOST_WARNING
 from smartoken.providers.reasoning import ReasoningStore
@@ -19,22 +19,23 @@ from smartoken.providers.registry import dialect
 from smartoken.providers.requests import collects, demands_replay, limit_name, upstream_body
 from smartoken.providers.setup import ProviderSetup, UpstreamKey
 from smartoken.providers.upstream import Peer, Upstream, UpstreamResponse
-from smartoken.routing.health import Health
+from smartoken.routing.preferences import FIELDS
 
 _MAX_REMEMBERED = 4_096
 USER_AGENT = "smartoken"
+_ROUTED = frozenset(FIELDS)
 _SWITCHES = ("thinking", "enable_thinking", "reasoning_effort", "thinking_budget")
 
 
 class Upstreams:
     """Sends targets to their providers and remembers how the keys fared."""
 
-    __slots__ = ("_client", "_clock", "_headers", "_peers", "_reasoning", "health")
+    __slots__ = ("_client", "_clock", "_headers", "_peers", "_reasoning", "pools")
 
     def __init__(self, client: Upstream, clock: Clock) -> None:
         self._client = client
         self._clock = clock
-        self.health = Health()
+        self.pools = Pools(clock)
         self._reasoning = ReasoningStore()
         # By identity, which is quicker than by value; what it is the identity of is kept, so that it stays its own.
         self._peers: dict[int, tuple[ProviderSetup, Peer]] = {}
@@ -78,18 +79,6 @@ class Upstreams:
             orjson.dumps(target.body),
         )
 
-    def pick_key(self, offer: ServedOffer) -> UpstreamKey | float | None:
-        """Return the first key of the offer's provider that does not rest, else the seconds until one may be used."""
-        now = self._clock.monotonic()
-        shortest: float | None = None
-        for key in offer.provider.keys:
-            wait = self.health.wait(offer.offer.id, key.id, now)
-            if wait <= 0:
-                return key
-            if shortest is None or wait < shortest:
-                shortest = wait
-        return shortest
-
     def prepared(self, target: Target, wish: Wish) -> Target:
         """Return the target with the body that its provider takes, thinking put back where the vendor demands it.
 
@@ -100,6 +89,8 @@ class Upstreams:
         spoken = dialect(target.offer.provider.dialect)
         call, model = wish.call, wish.model.model
         body: Mapping[str, Any] = call.request.body
+        if not _ROUTED.isdisjoint(body):  # what it asks of the route is ours, not the provider's
+            body = {name: each for name, each in body.items() if name not in _ROUTED}
         lost = False
         if wish.thinking is not None and not any(body.get(name) is not None for name in _SWITCHES):
             body = {**body, "enable_thinking": wish.thinking}
@@ -111,7 +102,7 @@ class Upstreams:
             body = {**body, "stream": True}
         outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=wish.limit)
         warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
-        return Target(target.offer, target.key, outgoing.body, warnings)
+        return Target(target.offer, target.key, outgoing.body, warnings, target.why)
 
     def limited(self, target: Target, call: Call, limit: int) -> Target:
         """Return the target with an output limit in its body, under the name that its provider takes."""
@@ -124,14 +115,18 @@ class Upstreams:
             self._reasoning.remember(call.caller.account.id, tool_call_ids, reasoning, self._clock.monotonic())
 
     def failed(self, target: Target, failure: Failure) -> None:
-        """Let the key rest if the failure was about it."""
-        self.health.failed(
+        """Note a failure; what is at fault rests."""
+        self.pools.breakers.failed(
             (target.offer.offer.id, target.key.id), failure.kind, self._clock.monotonic(), failure.retry_after_s
         )
 
-    def succeeded(self, target: Target) -> None:
-        """Note that the key works."""
-        self.health.succeeded(target.offer.offer.id, target.key.id)
+    def succeeded(self, target: Target, ttft_ms: int | None) -> None:
+        """Note that offer and key work, and how soon the first content came."""
+        self.pools.breakers.succeeded(target.offer.offer.id, target.key.id, ttft_ms)
+
+    def abandoned(self, target: Target) -> None:
+        """Note that an attempt ended before it said anything about the provider: the client left."""
+        self.pools.breakers.abandoned((target.offer.offer.id, target.key.id))
 
     async def close(self) -> None:
         """Close every upstream connection."""

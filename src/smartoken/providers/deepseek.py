@@ -67,6 +67,7 @@ DEEPSEEK = replace(
         *OPENAI_ERRORS,
     ),
     replays_reasoning=True,
+    keys_share_concurrency=True,  # https://api-docs.deepseek.com/quick_start/rate_limit: by account, whatever the key
     continuation=Continuation(
         field="prefix",
         path="/beta/chat/completions",

@@ -266,6 +266,7 @@ class Dialect:
     thinks_in_streams_only: tuple[str, ...] = ()  # globs of models that refuse to think unstreamed
     hidden_reasoning: tuple[str, ...] = ()  # globs of models that bill thinking which they do not show
     continuation: Continuation | None = None
+    keys_share_concurrency: bool = False  # the vendor counts calls at once by account, not by key
     template: Template = field(default_factory=Template)
     page: str = ""  # the vendor's reference and the date on which its facts were read
     ruled: frozenset[str] = field(init=False, repr=False, compare=False)  # the parameters that a rule names

@@ -111,14 +111,19 @@ class Breakers:
                 rest = self._rests.get(place)
                 if rest is not None:
                     longest = max(longest, rest.wait(now))
-        if limits is not UNLIMITED:
-            if limits.concurrency and self._shared.get(limits.group or key, 0) >= limits.concurrency:
-                longest = max(longest, 1.0)
-            if limits.rpm:
-                started, calls = self._minutes.get(key, (now, 0))
-                if calls >= limits.rpm and now - started < MINUTE_S:
-                    longest = max(longest, started + MINUTE_S - now)
-        return longest
+        return longest if limits is UNLIMITED else max(longest, self._room_in_s(key, now, limits))
+
+    def _room_in_s(self, key: str, now: float, limits: Limits) -> float:
+        if limits.rpm:
+            started, calls = self._minutes.get(key, (now, 0))
+            if calls >= limits.rpm and now - started < MINUTE_S:
+                return started + MINUTE_S - now
+        full = limits.concurrency and self._shared.get(limits.group or key, 0) >= limits.concurrency
+        return 1.0 if full else 0.0
+
+    def has_room(self, key: str, now: float, limits: Limits) -> bool:
+        """Whether a key is below its own limits."""
+        return self._room_in_s(key, now, limits) <= 0
 
     def hard(self, offer: str, key: str, now: float) -> bool:
         """Whether the key itself is at fault, so that not even as a last resort may it be tried."""
@@ -163,7 +168,7 @@ class Breakers:
             )
             return
         if not counts_against(kind):
-            self._trial_over(place)
+            self.abandoned(place)
             return
         before = self._rests.get(place)
         results = self._fails.setdefault(place, [])
@@ -174,8 +179,8 @@ class Breakers:
                 self._rest(place, kind, now, (OPEN_S, OPEN_CEILING_S, retry_after_s))
             results.clear()
 
-    def _trial_over(self, place: Pair) -> None:
-        """Let another call be the trial: this one failed by its own fault."""
+    def abandoned(self, place: Pair) -> None:
+        """Let another call be the trial: this one said nothing about the provider."""
         for where in (("", place[1]), place):
             rest = self._rests.get(where)
             if rest is not None:

@@ -88,6 +88,7 @@ class Options:
     """What a route allows beyond the order of its offers."""
 
     max_attempts: int = 6
+    retries: int = 0  # of the last offer left, after a pause
     next_after_refusal: bool = False  # another provider is tried after a content policy refused
     hedge: bool = False
     hedge_extra_percent: int = 10  # of the calls, at most, may have a second attempt beside the first
