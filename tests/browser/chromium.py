@@ -124,20 +124,26 @@ class Browser:
         self._wait("Page.loadEventFired")
         return [fault for each in self.events for fault in _faults(each)]
 
+    def leave(self, script: str) -> None:
+        """Run what leads to another page, and wait for that page."""
+        self.events.clear()
+        self.run(script)
+        self._wait("Page.loadEventFired")
+
     def run(self, script: str):
         """Return what an expression in the page comes to; a promise is awaited."""
         said = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
 
-    def picture(self, path: Path, *, whole: bool = True, most: int = 6000) -> None:
+    def picture(self, path: Path, *, whole: bool = True, most: int = 6000, scale: float = 1) -> None:
         """Save a picture of the page, the whole of it or what the window shows."""
-        clip = {}
-        if whole:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            height = min(size["height"], most)
-            clip = {"clip": {"x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1}}
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **clip)
+        metrics = self.call("Page.getLayoutMetrics")
+        size, view = metrics["cssContentSize"], metrics["cssLayoutViewport"]
+        height = min(size["height"], most) if whole else view["clientHeight"]
+        width = size["width"] if whole else view["clientWidth"]
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": scale}
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, clip=clip)
         path.write_bytes(base64.b64decode(shot["data"]))
 
 

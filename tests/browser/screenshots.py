@@ -1,4 +1,7 @@
-"""Pictures of every kind of page: ``python3 dev.py screenshots [FOLDER] [NAME ...]``, three widths, both themes."""
+"""Pictures of every kind of page: ``python3 dev.py screenshots [FOLDER] [NAME ...]``, three widths, both themes.
+
+``python3 dev.py screenshots readme`` takes the six small ones of ``docs/screenshots`` instead.
+"""
 
 import sys
 import tempfile
@@ -10,9 +13,37 @@ from browser.chromium import browser
 from browser.kinds import PAGES, THEMES, WIDTHS
 from browser.served import ROOT, served
 
+README = (
+    ("home", "home", 1280, "light"),
+    ("models", "models", 1280, "dark"),
+    ("model", "model", 1280, "light"),
+    ("compare", "compare", 1280, "dark"),
+    ("check", "check", 1280, "light"),
+    ("quickstart", "quickstart", 1280, "dark"),
+)
+CHECK = "const form = document.querySelector('form[method=post]'); form.submit(); true"
+SCALE = 0.6
+
+
+def readme() -> int:
+    """Take the pictures of the README."""
+    place = ROOT / "docs" / "screenshots"
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address, browser() as found:
+        for name, page, width, theme in README:
+            found.shape(width, 800, theme)
+            found.show(address + PAGES[page])
+            if page == "check":
+                found.leave(CHECK)
+            found.picture(place / f"{name}.png", whole=False, scale=SCALE)
+    sys.stdout.write(f"{len(README)} pictures in {place}\n")
+    return 0
+
 
 def main() -> int:
     """Take them; prints the folder."""
+    if sys.argv[1:] == ["readme"]:
+        return readme()
     place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "screenshots"
     place.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[2:] or list(PAGES)

@@ -223,7 +223,7 @@ def _models(text: str, models: tuple[str, ...], known: Known) -> Iterator[Findin
             says = "No model of this id is in the catalog."
             yield Finding(Level.CHANGE, f"model {model}", line, says, "Choose one from /models.")
         elif here.lower() != model.lower():
-            says = f"The name resolves to {here}; the header x-smartoken-model-alias says so."
+            says = f"The name resolves to {here}; the header x-smartoken-warning says so."
             yield Finding(Level.DIFFERENT, f"model {model}", line, says, here)
         else:
             yield Finding(Level.SAME, f"model {model}", line, "The same id is served here.")
