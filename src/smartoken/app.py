@@ -375,7 +375,7 @@ def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
     public = urlsplit(settings.public_url).hostname if settings.public_url else None
 
     def resting_s(offer: ServedOffer) -> float:
-        wait = upstreams.pick_key(offer)
+        wait = upstreams.pools.pick_key(offer)
         return wait if isinstance(wait, float) else 0.0
 
     site = Site(

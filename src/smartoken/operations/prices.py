@@ -300,6 +300,8 @@ def history(conn: Connection, model: str) -> list[dict[str, Any]]:
     It begins when this gateway first offered the model. ``price`` is null from when it was no longer sold.
     """
     rows = price_queries.periods(conn, SELL, model.lower(), STANDARD)
+    if not rows:  # never had a price here
+        return []
     ends = [*(_at(each["from_ms"]) for each in rows[1:]), None]
     return [
         {"from": _at(each["from_ms"]), "to": end, "price": each["price"], "price_version": each["version_id"] or None}

@@ -95,6 +95,7 @@ class Writer:
         html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
         html = html.replace("</table>", "</table></div>")
         html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
+        html = re.sub(r"<th scope=\"col\"([^>]*)></th>", r"<td\1></td>", html)  # a corner heads nothing
         html = _tell_apart(html)
         return Rendered(html, title, tuple(headings))
 
