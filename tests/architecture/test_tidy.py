@@ -109,8 +109,8 @@ def test_what_is_allowed_passes(rule, path, text):
 
 
 CORE = """money tokens ids errors billing.prices billing.ledger billing.grants billing.budgets billing.admission
-identity.keys routing.routes routing.breakers routing.reactions gateway.call gateway.plan gateway.meter gateway.protocols.chat providers.dialect
-providers.sse providers.registry usage.records catalog.offers""".split()
+identity.keys routing.routes routing.breakers routing.reactions gateway.call gateway.plan gateway.meter
+gateway.protocols.chat providers.dialect providers.sse providers.registry usage.records catalog.offers""".split()
 
 
 @pytest.mark.parametrize("name", CORE)

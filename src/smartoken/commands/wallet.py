@@ -1,7 +1,7 @@
 """``smartoken wallet ...``: what an account has, how it came to it, and the acts that move its money.
 
-ACCOUNT is a short name or an id. A command that moves money is a new request each time; one that may have arrived is sent
-again without harm with ``--once`` and the same text.
+ACCOUNT is a short name or an id. A command that moves money is a new request each time; one that may have arrived is
+sent again without harm with ``--once`` and the same text.
 """
 
 from typing import Annotated, Any

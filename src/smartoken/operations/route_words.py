@@ -14,7 +14,12 @@ from smartoken.routing.strategies import Share
 
 MOST_TIERS, MOST_OFFERS, MOST_ATTEMPTS = 8, 16, 16
 _WHOLE = 100
-_RANGES = {"retries": (0, 3), "max_attempts": (1, MOST_ATTEMPTS), "hedge_extra_percent": (0, 100), "max_in_flight": (0, 1_000_000)}
+_RANGES = {
+    "retries": (0, 3),
+    "max_attempts": (1, MOST_ATTEMPTS),
+    "hedge_extra_percent": (0, 100),
+    "max_in_flight": (0, 1_000_000),
+}
 PUBLISHED = "published"
 
 
