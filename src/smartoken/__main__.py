@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import campaign, code, demo, drill, key, prices, reconcile, route, token, wallet
+from smartoken.commands import campaign, code, demo, drill, fallback_drill, key, prices, reconcile, route, token, wallet
 from smartoken.commands.api import ApiError
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
@@ -64,6 +64,10 @@ def command_line() -> typer.Typer:
     app.add_typer(demo.app, name="demo")
     app.add_typer(token.app, name="token")
     app.add_typer(wallet.app, name="wallet")
+    drill.app.command("run")(fallback_drill.run)
+    drill.app.command("live")(fallback_drill.live)
+    drill.app.command("list")(fallback_drill.list_drills)
+    drill.app.command("show")(fallback_drill.show)
     app.add_typer(drill.app, name="drill")
     app.add_typer(prices.app, name="prices")
     app.add_typer(reconcile.app, name="reconcile")

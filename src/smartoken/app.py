@@ -7,6 +7,7 @@ records, and only then closes.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import time
@@ -25,8 +26,10 @@ from smartoken.clock import Clock, SystemClock
 from smartoken.control.application import Guard, build
 from smartoken.control.resources import Control, admin_tokens, allowed_hosts
 from smartoken.gateway.authenticate import Authenticator
+from smartoken.gateway.breaker_news import BreakerNews
 from smartoken.gateway.cashier import Cashier
 from smartoken.gateway.crew import Snapshots
+from smartoken.gateway.desk import Desk
 from smartoken.gateway.lookout import Lookout
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
@@ -38,7 +41,7 @@ from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
-from smartoken.operations import calls, checks, environment, exposures
+from smartoken.operations import calls, checks, environment, exposures, transitions
 from smartoken.operations.directory import Directory, Extras, load
 from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.money_view import stored_figures
@@ -154,6 +157,7 @@ class Worker:
     gateway: Gateway
     cashier: Cashier
     clock: Clock
+    desk: Desk
     draining: bool = False
     shared: Snapshots | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -194,8 +198,8 @@ def open_store(settings: Settings, *, migrate: bool = True) -> OpenStore:
     return OpenStore(db, vault, pepper)
 
 
-def call_ids() -> Callable[[], str]:
-    """Return a function that makes call ids; entropy is drawn in blocks, since each draw is a system call."""
+def call_ids(prefix: str = "call") -> Callable[[], str]:
+    """Return a function that makes ids of calls; entropy is drawn in blocks, since each draw is a system call."""
     block, offset = b"", 0
 
     def make() -> str:
@@ -204,7 +208,7 @@ def call_ids() -> Callable[[], str]:
             block, offset = os.urandom(ENTROPY_BYTES * 256), 0
         piece = block[offset : offset + ENTROPY_BYTES]
         offset += ENTROPY_BYTES
-        return new_id("call", time.time_ns(), piece)
+        return new_id(prefix, time.time_ns(), piece)
 
     return make
 
@@ -271,6 +275,7 @@ async def running(
             loop.create_task(cashier.run()),
             loop.create_task(_keep_awake(worker, connections)),
             loop.create_task(_jobs(worker).run()),
+            loop.create_task(_breaker_news(worker)),
         ]
         if isinstance(counters, SharedCounters):
             worker.tasks.append(loop.create_task(counters.run()))
@@ -325,7 +330,7 @@ def _assemble(
         metrics_token=settings.metrics_token,
         notice_query=Lookout(store.pepper, lambda: watch.current, _exposing(store, watch)).notice,
     )
-    worker = Worker(settings, store, watch, gateway, cashier, clock)
+    worker = Worker(settings, store, watch, gateway, cashier, clock, Desk(gateway, client))
     return worker
 
 
@@ -352,6 +357,15 @@ def _jobs(worker: Worker) -> Jobs:
     return Jobs(Bench(_office(worker), worker.settings.data_dir), noted=noted)
 
 
+async def _breaker_news(worker: Worker) -> None:
+    """Let operators, and other workers if there are any, know of this worker's breakers."""
+    gateway, db = worker.gateway, worker.store.db
+    hear = None if worker.settings.database_url.startswith("sqlite") else functools.partial(db.read, transitions.since)
+    tell = functools.partial(db.write, transitions.publish)
+    news = BreakerNews(gateway.upstreams.pools.breakers, gateway.metrics, worker.clock, tell, hear)
+    await news.run(worker.cashier.home.epoch, call_ids("event"))
+
+
 def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> Guard:
     """Return the control plane of a running worker; ``tokens`` are admin tokens by the name the audit log shows."""
     settings = worker.settings
@@ -364,6 +378,7 @@ def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> Guard:
         hosts=allowed_hosts(settings.host, public),
         docs_url=worker.gateway.docs_url,
         changed=worker.cashier.look,
+        desk=worker.desk,
         release=worker.cashier.release,
     )
     return build(control)

@@ -150,3 +150,15 @@ class KeyTestAnswer(Answer):
     usage: dict[str, int] | None
     cost: str | None
     currency: str | None
+
+
+class DrillAnswer(Answer):
+    """A drill: what was asked for, and what came of it."""
+
+    id: str
+    at: str
+    model: str
+    actor: str
+    passed: bool
+    terms: dict[str, Any]
+    result: dict[str, Any]

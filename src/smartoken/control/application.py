@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from smartoken import __version__
-from smartoken.control import admin, calls, campaigns, keys, prices, reconcile, routes, staff, wallet
+from smartoken.control import admin, calls, campaigns, drills, keys, prices, reconcile, routes, staff, wallet
 from smartoken.control.malformed import malformed
 from smartoken.control.resources import Control
 from smartoken.errors import (
@@ -56,7 +56,7 @@ def build(control: Control) -> "Guard":
         redirect_slashes=False,
     )
     app.state.control = control
-    for each in (keys, calls, admin, wallet, staff, campaigns, prices, reconcile, routes):
+    for each in (keys, calls, admin, wallet, staff, campaigns, prices, reconcile, routes, drills):
         app.include_router(each.router, prefix=PREFIX)
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

@@ -40,6 +40,9 @@ class Desk(Protocol):
     async def test_key(self, directory: Directory, provider: str, name: str) -> dict[str, Any]:
         """Make one real call with a provider's key."""
 
+    async def drill(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """Run a fallback drill."""
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -62,3 +62,23 @@ class Imagined(Body):
     session: str | None = None
     turn: int = Field(default=0, ge=0, description="which turn of the shares")
     route: dict[str, Any] | None = None
+
+
+class DrillRun(Body):
+    """A drill. Without ``live`` the calls are the drill's own; with it the model's customers meet the fault."""
+
+    model: str
+    fault: Literal[
+        "refused", "unauthorized", "rate_limited", "arrears", "server_error", "hang", "slow_first_token", "empty",
+        "error_on_200", "cut", "stall", "garbled",
+    ]  # fmt: skip
+    percent: int = Field(default=100, ge=1, le=100, description="of the attempts at the primary offer")
+    calls: int = Field(default=20, ge=1, le=500)
+    concurrency: int = Field(default=4, ge=1, le=50)
+    max_tokens: int = Field(default=64, ge=1, le=4096)
+    stream: bool = True
+    key: str | None = Field(default=None, description="id of the API key that calls; sandbox models need none")
+    delay_ms: int = Field(default=1000, ge=1, le=30_000, description="of a slow first token")
+    longest_wait_ms: int = Field(default=3000, ge=1, le=60_000, description="of a hang or a stall")
+    live: str | None = Field(default=None, description="the model's name, typed out: its live traffic is broken")
+    seconds: float = Field(default=10.0, gt=0, le=60, description="how long live traffic is broken")

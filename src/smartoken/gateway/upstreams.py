@@ -4,7 +4,7 @@ One a worker. A provider's peer and a key's headers are made once and found agai
 is frozen and replaced whole when the directory is reloaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -30,12 +30,13 @@ _SWITCHES = ("thinking", "enable_thinking", "reasoning_effort", "thinking_budget
 class Upstreams:
     """Sends targets to their providers and remembers how the keys fared."""
 
-    __slots__ = ("_client", "_clock", "_headers", "_peers", "_reasoning", "pools")
+    __slots__ = ("_client", "_clock", "_headers", "_peers", "_reasoning", "detour", "pools")
 
     def __init__(self, client: Upstream, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self.pools = Pools(clock)
+        self.detour: Callable[[Target], Upstream] | None = None  # a drill's: who carries a target instead of the client
         self._reasoning = ReasoningStore()
         # By identity, which is quicker than by value; what it is the identity of is kept, so that it stays its own.
         self._peers: dict[int, tuple[ProviderSetup, Peer]] = {}
@@ -71,7 +72,8 @@ class Upstreams:
     async def send(self, target: Target) -> UpstreamResponse:
         """Send the target's body; raises an ``UpstreamError`` when no answer's head comes back."""
         setup = target.offer.provider
-        return await self._client.request(
+        client = self._client if self.detour is None else self.detour(target)
+        return await client.request(
             self._peer(setup),
             "POST",
             dialect(setup.dialect).chat_path,

@@ -1,0 +1,180 @@
+"""What operators may ask of a running worker: how its upstreams fare, one real call with a key, a drill."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from smartoken.errors import InvalidRequestError, NotFoundError, UpstreamUnavailableError
+from smartoken.gateway.call import Target
+from smartoken.gateway.drill import Drill, Terms
+from smartoken.gateway.faults import Breakage, BrokenUpstream, Fault
+from smartoken.gateway.plan import resolve
+from smartoken.gateway.pools import Fares
+from smartoken.gateway.resources import Gateway
+from smartoken.money import amount_text
+from smartoken.operations.directory import Directory, ServedOffer
+from smartoken.providers.answers import read_answer_bytes
+from smartoken.providers.failures import Failure, classify
+from smartoken.providers.registry import dialect
+from smartoken.providers.setup import UpstreamKey
+from smartoken.providers.upstream import Upstream, UpstreamError
+from smartoken.routing.breakers import Row
+from smartoken.routing.routes import View
+
+_MAX_BYTES = 1024 * 1024
+_OK = 200
+LONGEST_LIVE_S = 60.0
+TEST_TOKENS = 16
+
+
+@dataclass(slots=True)
+class _Tried:
+    status: int | None = None
+    failure: Failure | None = None
+    usage: dict[str, int] | None = None
+    first_byte_ms: int | None = None
+
+
+class Desk:
+    """One worker's."""
+
+    def __init__(self, gateway: Gateway, client: Upstream) -> None:
+        self._gateway = gateway
+        self._client = client
+        self._drilling = asyncio.Lock()
+
+    def view(self, directory: Directory) -> View:
+        """Return how all offers fare right now."""
+        offers = {each.offer.id: each for model in directory.models.values() for each in model.offers}
+        return Fares(self._gateway.upstreams.pools, offers, 0)
+
+    def breakers(self) -> list[Row]:
+        """Return what rests."""
+        return self._gateway.upstreams.pools.breakers.rows(self._gateway.clock.monotonic())
+
+    def _key_of(self, directory: Directory, provider: str, name: str) -> tuple[ServedOffer, UpstreamKey]:
+        setup = directory.providers.get(provider)
+        key = next((each for each in setup.keys if each.name == name), None) if setup is not None else None
+        if key is None:
+            raise NotFoundError(f"There is no key {name[:80]!r} of a provider {provider[:80]!r}.", param="name")
+        offers = [
+            each
+            for model in directory.models.values()
+            for each in model.offers
+            if each.provider.id == provider and each.offer.status == "current"
+        ]
+        if not offers:
+            raise InvalidRequestError(f"No model is offered at {provider[:80]}, so nothing can be called.", param="id")
+        return min(offers, key=_price_of), key
+
+    async def test_key(self, directory: Directory, provider: str, name: str) -> dict[str, Any]:
+        """Make one real, short, unstreamed call with a key, at the provider's cheapest offer; nobody is charged.
+
+        An answer wakes the key from its rest.
+        """
+        offer, key = self._key_of(directory, provider, name)
+        body = {
+            "model": offer.offer.upstream_model,
+            "messages": [{"role": "user", "content": "Say OK."}],
+            dialect(offer.provider.dialect).limits[0].name: TEST_TOKENS,
+        }
+        target = Target(offer, key, body)
+        tried, clock = _Tried(), self._gateway.clock
+        started = clock.monotonic()
+        try:
+            await self._try_once(target, tried, started)
+        except UpstreamError as error:
+            tried.failure = Failure(error.kind, str(error))
+        if tried.failure is None:
+            self._gateway.upstreams.succeeded(target, None)
+        cost = offer.cost
+        spent = None
+        if cost is not None and tried.usage is not None:
+            band = cost.bands[0]
+            pico = tried.usage["prompt_tokens"] * band.input + tried.usage["completion_tokens"] * band.output
+            spent = amount_text(-(-pico // 1000))
+        return {
+            "provider": provider,
+            "key": name,
+            "offer": offer.offer.id,
+            "ok": tried.failure is None,
+            "status": tried.status,
+            "failure": tried.failure.kind.value if tried.failure is not None else None,
+            "message": tried.failure.message if tried.failure is not None else None,
+            "first_byte_ms": tried.first_byte_ms,
+            "total_ms": int((clock.monotonic() - started) * 1000),
+            "usage": tried.usage,
+            "cost": spent,
+            "currency": cost.currency if cost is not None and spent is not None else None,
+        }
+
+    async def _try_once(self, target: Target, tried: _Tried, started: float) -> None:
+        spoken = dialect(target.offer.provider.dialect)
+        response = await self._gateway.upstreams.send(target)
+        try:
+            tried.status = response.status
+            tried.first_byte_ms = int((self._gateway.clock.monotonic() - started) * 1000)
+            raw = await response.read(_MAX_BYTES)
+        finally:
+            response.abort()
+        if tried.status != _OK:
+            tried.failure = classify(spoken, tried.status, response.headers, raw)
+            return
+        answer = read_answer_bytes(spoken, raw)
+        tried.failure = answer.failure
+        if answer.usage is not None:
+            tried.usage = {"prompt_tokens": answer.usage.prompt, "completion_tokens": answer.usage.completion}
+
+    async def drill(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """Run a drill; one at a time. With ``live`` the model's own traffic meets the fault, nothing else is called.
+
+        Raises:
+            UpstreamUnavailableError: another drill is under way.
+            InvalidRequestError, NotFoundError: the terms are not possible.
+
+        """
+        if self._drilling.locked():
+            raise UpstreamUnavailableError("Another drill is under way in this worker.", retry_after_s=30)
+        broken = Breakage(
+            Fault(terms["fault"]), terms["percent"], terms["delay_ms"] / 1000, terms["longest_wait_ms"] / 1000
+        )
+        async with self._drilling:
+            if terms["live"] is not None:
+                return await self._live(terms, broken)
+            wanted = Terms(
+                model=terms["model"], breakage=broken, calls=terms["calls"], concurrency=terms["concurrency"],
+                max_tokens=terms["max_tokens"], stream=terms["stream"], key=terms["key"],
+            )  # fmt: skip
+            return await Drill(self._gateway, self._client, wanted).run()
+
+    async def _live(self, terms: dict[str, Any], broken: Breakage) -> dict[str, Any]:
+        """Break the primary offer of a model for whoever calls it, for a bounded time, in this worker."""
+        directory = self._gateway.directory.current
+        model = resolve(directory, terms["model"]).model
+        if terms["live"] != model.model.id:
+            raise InvalidRequestError(
+                f"`live` must be the model's name, {model.model.id}, typed out: its customers meet the fault.",
+                param="live",
+            )
+        primary = next((share.offer for tier in directory.lane(model).route.tiers for share in tier.shares), "")
+        upstream, upstreams = BrokenUpstream(self._client, broken), self._gateway.upstreams
+        seconds = min(terms["seconds"], LONGEST_LIVE_S)
+        upstreams.detour = lambda target: upstream if target.offer.offer.id == primary else self._client
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            upstreams.detour = None
+        return {
+            "passed": True,
+            "live": True,
+            "primary": primary,
+            "seconds": seconds,
+            "attempts": upstream.attempts,
+            "broken_attempts": upstream.injected,
+            "rows": [],
+        }
+
+
+def _price_of(offer: ServedOffer) -> int:
+    """Return what to compare offers by: the cheapest output; unknown prices come last."""
+    return offer.cost.bands[0].output if offer.cost is not None and offer.cost.bands else 1 << 62
