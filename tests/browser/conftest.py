@@ -8,9 +8,15 @@ from clients.environments import npm_project
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory):
+def place(tmp_path_factory):
+    """The server's data dir."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def address(place):
     """Where the site is served."""
-    with served(tmp_path_factory.mktemp("served")) as found:
+    with served(place) as found:
         yield found
 
 
