@@ -65,7 +65,7 @@ def once(
     request: Asked,
     operation: Callable[Concatenate[Connection, Work, P], Mapping[str, Any]],
     *args: P.args,
-    **_: P.kwargs,
+    **kwargs: P.kwargs,
 ) -> dict[str, Any]:
     """Run an operation that returns JSON, or return what it answered to this key before.
 
@@ -80,7 +80,7 @@ def once(
         if known is None or bytes(known["digest"]) != request.digest:
             raise IdempotencyConflictError(f"This {HEADER} was used for another request.", param=HEADER)
         return dict(known["answer"])
-    answer = dict(operation(conn, work, *args))
+    answer = dict(operation(conn, work, *args, **kwargs))
     queries.keep_answer(conn, actor, request.key, answer)
     return answer
 
