@@ -5,8 +5,12 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import typer
 
+from smartoken.__main__ import command_line
 from smartoken.errors import all_errors
+from smartoken.gateway.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from smartoken.web.assets import CHECKOUT
 
 MOST_HTML = 60 * 1024
 OTHER_PLANES = ("/v1", "/api/", "/readyz", "/healthz", "/metrics", "/assets/")
@@ -184,3 +188,15 @@ def test_every_model_has_its_page(pages, visitor):
         text, _ = pages[f"/models/{served.model.id}"]
         assert served.model.id in text
         assert ("Ready here" in text or "Sandbox" in text) == served.ready
+
+
+def test_every_setting_command_and_metric_stands_on_a_page(pages):
+    settings = set(re.findall(r'"(SMARTOKEN_[A-Z_]+)"', (CHECKOUT / "src/smartoken/settings.py").read_text("utf-8")))
+    metrics = {*COUNTERS, *HISTOGRAMS, *GAUGES}
+    commands = {name for name, _ in typer.main.get_command(command_line()).commands.items()}
+    assert len(settings) > 10
+    assert len(metrics) > 5
+    assert len(commands) > 8
+    for names, path in ((settings, "/docs/configuration"), (metrics, "/docs/metrics")):
+        assert {each for each in names if each not in pages[path][0]} == set(), path
+    assert {each for each in commands if f"smartoken {each}" not in pages["/docs/commands"][0]} == set()
