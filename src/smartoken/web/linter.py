@@ -56,19 +56,20 @@ class Rule:
     write: str = ""
 
 
-_MODEL_LIST = (
-    "The list of fallback models is not read; fallback belongs to the model's routes, so each call keeps one price."
-)
 _PAID = "It changes the provider's price and is not priced here, so it is refused by name."
 FIELDS: Mapping[str, Rule] = {
     "models": Rule(
-        Level.REFUSED, _MODEL_LIST, "Remove it and name one `model`; routes of the model fall back by themselves."
+        Level.SAME,
+        "Up to five models are tried in order after `model`, each at its own price and held in the budget by itself.",
     ),
-    "route": Rule(Level.REFUSED, "Where a call goes is decided by the model's routes.", "Remove it."),
+    "route": Rule(Level.DIFFERENT, 'Only "fallback" is taken.', 'Say "fallback" or remove it.'),
     "provider": Rule(
-        Level.DIFFERENT,
-        "Preferences for providers travel as they are and order nothing here.",
-        "Remove it; set regions and training on the account's or key's `policy`, and order on the model's routes.",
+        Level.SAME,
+        "`order`, `only`, `ignore`, `allow_fallbacks`, `data_collection`, `require_parameters` and `sort` by price or "
+        "latency choose among the model's offers; other members are refused by name.",
+    ),
+    "session_id": Rule(
+        Level.SAME, "Keeps a conversation on one offer as long as that is well, so that its cache is warm."
     ),
     "transforms": Rule(
         Level.DIFFERENT, "Nothing is cut out of your messages here.", "Remove it and shorten long prompts yourself."
@@ -114,6 +115,22 @@ FIELDS: Mapping[str, Rule] = {
     "function_call": Rule(Level.DIFFERENT, "The old form travels untouched.", "Use `tool_choice`."),
     "logprobs": Rule(Level.SAME, "Passed on; some providers refuse it, and the error names it."),
     "n": Rule(Level.SAME, "Passed on; that many answers are held in the budget before the call."),
+}
+_NOT_KEPT = "This member of `provider` is not kept here, so it is refused by name"
+MEMBERS: Mapping[str, Rule] = {  # of the object `provider`
+    "quantizations": Rule(Level.REFUSED, f"{_NOT_KEPT}: the quantization of offers is not known.", "Remove it."),
+    "max_price": Rule(
+        Level.REFUSED, f"{_NOT_KEPT}: a model has one sell price.", "Remove it; bound a key by its budget."
+    ),
+    "zdr": Rule(
+        Level.REFUSED,
+        f"{_NOT_KEPT}: retention is not known of every offer.",
+        'Say `data_collection`: "deny", or set a policy.',
+    ),
+    "enforce_distillable_text": Rule(Level.REFUSED, f"{_NOT_KEPT}: licences are not known here.", "Remove it."),
+    "preferred_min_throughput": Rule(Level.REFUSED, f"{_NOT_KEPT}: no throughput is promised.", "Remove it."),
+    "preferred_max_latency": Rule(Level.REFUSED, f"{_NOT_KEPT}.", '`sort`: "latency"'),
+    "experimental": Rule(Level.REFUSED, f"{_NOT_KEPT}: it has no fixed meaning.", "Remove it."),
 }
 PLACES: tuple[tuple[re.Pattern[str], Level, str, str, str], ...] = (
     (
@@ -194,7 +211,7 @@ def _places(text: str, address: str) -> Iterator[Finding]:
 
 def _fields(text: str) -> Iterator[Finding]:
     for name, at in _names(text):
-        rule = FIELDS.get(name)
+        rule = MEMBERS.get(name.removeprefix("provider.")) if name.startswith("provider.") else FIELDS.get(name)
         if rule is not None:
             yield Finding(rule.level, name, _line(text, at), rule.says, rule.write)
 
@@ -209,9 +226,14 @@ def _names(text: str) -> Iterator[tuple[str, int]]:
         for name in body:
             hit = re.search(rf"\"{re.escape(name)}\"\s*:", text)
             yield name, hit.start() if hit else 0
+        inner = body.get("provider")
+        for name in inner if isinstance(inner, dict) else ():
+            yield f"provider.{name}", max(text.find(f'"{name}"'), 0)
         return
     for hit in _FIELD.finditer(text):
         yield hit[1], hit.start()
+        if hit[1] in MEMBERS and re.search(r"\bprovider\b", text):
+            yield f"provider.{hit[1]}", hit.start()
 
 
 def _models(text: str, models: tuple[str, ...], known: Known) -> Iterator[Finding]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartoken.providers.dialect import PRICED, Action
-from smartoken.web.linter import FIELDS, MAX_TEXT, Level, lint
+from smartoken.routing import preferences
+from smartoken.web.linter import FIELDS, MAX_TEXT, MEMBERS, Level, lint
 
 ADDRESS = "http://gate.test/v1"
 HERE = {"maker/model": "maker/model", "alias/model": "maker/model"}
@@ -24,8 +25,12 @@ TABLE = [
     ('{"model": "alias/model"}', {("different", "model alias/model")}),
     ('{"model": "no/such"}', {("change", "model no/such")}),
     ('{"model": "maker/model:nitro"}', {("change", "model suffix"), ("different", "model maker/model:nitro")}),
-    ('{"models": ["maker/model"]}', {("refused", "models"), ("same", "model maker/model")}),
-    ('{"provider": {"order": ["x"]}}', {("different", "provider")}),
+    ('{"models": ["maker/model"]}', {("same", "models"), ("same", "model maker/model")}),
+    ('{"provider": {"order": ["x"]}}', {("same", "provider")}),
+    ('{"provider": {"zdr": true}}', {("same", "provider"), ("refused", "provider.zdr")}),
+    ("extra_body={'provider': {'max_price': 1}}", {("same", "provider"), ("refused", "provider.max_price")}),
+    ("max_price = 3", set()),
+    ('{"route": "fallback"}', {("different", "route")}),
     ('{"plugins": [{"id": "web"}]}', {("refused", "plugins")}),
     ('{"reasoning": {"effort": "high"}}', {("different", "reasoning")}),
     ('{"messages": [{"role": "user", "content": "plugins: models"}]}', set()),
@@ -61,7 +66,16 @@ def test_what_must_change_comes_first_and_is_counted():
 def test_every_field_that_the_gateway_refuses_for_its_price_is_known_to_the_check():
     refused = {rule.param for rule in PRICED if rule.action == Action.REFUSE}
     own = {"enable_search", "search_options", "enable_code_interpreter"}  # fields of one vendor, in no migrated request
-    assert {name for name, rule in FIELDS.items() if rule.level == Level.REFUSED} == refused - own
+    assert {name for name, rule in FIELDS.items() if rule.level == Level.REFUSED} == refused - own - set(
+        preferences.FIELDS
+    )
+
+
+def test_the_check_refuses_the_same_members_of_provider_as_the_gateway_and_knows_every_field_of_a_route():
+    assert set(MEMBERS) == set(preferences._REFUSED)
+    assert set(preferences.FIELDS) <= set(FIELDS)
+    for name in preferences.FIELDS:
+        assert FIELDS[name].level != Level.REFUSED
 
 
 @given(st.text(max_size=300))
