@@ -10,7 +10,7 @@ from smartoken.control.answers import Paged
 from smartoken.control.answers_routes import DrillAnswer
 from smartoken.control.resources import Control
 from smartoken.control.shapes_routes import DrillRun, RoutePage
-from smartoken.errors import ServiceError
+from smartoken.errors import InvalidRequestError
 from smartoken.operations import drills
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
@@ -32,7 +32,7 @@ async def list_drills(control: Resources, work: Reader, query: Annotated[RoutePa
 async def run_drill(control: Resources, work: Runner, body: DrillRun) -> Any:
     """Run a drill and keep its result; the calls are real and paid by the drill's key."""
     if control.desk is None:
-        raise ServiceError("A drill needs a running server.", remedy="Start it with `smartoken serve`.")
+        raise InvalidRequestError("A drill needs a running server.", remedy="Start it with `smartoken serve`.")
     await control.directory.refresh()
     terms = body.model_dump()
     result = await control.desk.drill(terms)

@@ -224,5 +224,5 @@ def test_the_whole_way_over_the_interface(shop):
     assert shop.ask("PUT", "/api/v1/named-routes/support", {"account": "acme", "model": "test/beta"}).status == 200
     assert shop.ask("GET", "/api/v1/named-routes?account=acme").body["data"][0]["name"] == "@support"
     refused = shop.ask("POST", "/api/v1/admin/providers/up1/keys/main/test")
-    assert refused.status == 503
+    assert refused.status == 400
     assert "running server" in refused.body["error"]["message"]
