@@ -67,6 +67,22 @@ def test_the_unpacked_wheel_prints_its_version_and_reads_its_catalog(wheel, tmp_
     assert int(count) > 100
 
 
+def test_the_unpacked_wheel_finds_its_pages_its_examples_and_its_built_assets(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    script = """
+from smartoken.web.assets import Assets, places
+from smartoken.web.library import Library, docs_folder
+library, assets = Library(docs_folder()), Assets(places())
+print(docs_folder(), len(library.pages), bool(library.example("support/answer.py")), assets.built, assets.stamp)
+"""
+    folder, pages, example, built, stamp = run_in(tmp_path, "-c", script).stdout.split()
+    assert Path(folder).is_relative_to(tmp_path)
+    assert int(pages) > 60
+    assert (example, built) == ("True", "True")
+    assert not stamp.startswith("plain")
+
+
 def test_importing_the_package_opens_no_socket_and_is_quick(tmp_path):
     script = """
 import sys, time

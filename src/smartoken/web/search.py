@@ -54,7 +54,8 @@ def search(entries: Iterable[Entry], query: str) -> list[Hit]:
     for entry in entries:
         score = _score(entry, patterns, words)
         if score:
-            found.append(Hit(entry, passage(entry, patterns), score))
+            named = all(each.search(entry.searched[0]) for each in patterns)
+            found.append(Hit(entry, entry.said if named else passage(entry, patterns), score))
     return sorted(found, key=lambda hit: (-hit.score, hit.entry.title))[:_MOST]
 
 

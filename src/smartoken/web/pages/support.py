@@ -18,6 +18,7 @@ from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked, Site
 
 _FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_FURNITURE = re.compile(r"^(?:#+ .*|\|[-:| ]+\||<!--.*-->)$", re.MULTILINE)  # headings, rules of tables, blocks
 _HEADS = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -115,7 +116,7 @@ def entries(site: Site) -> list[index.Entry]:
     found = []
     for page in site.library.pages.values():
         heads = " · ".join(plain(each) for each in _HEADS.findall(page.body))
-        words = plain(_FENCES.sub(" ", page.body).replace("|", " ").replace("#", " "))
+        words = plain(_FURNITURE.sub(" ", _FENCES.sub(" ", page.body)).replace("|", " "))
         kind = "Error" if page.address.startswith("/help/errors/") else "Docs"
         found.append(index.Entry(kind, page.title, page.address, heads, words, page.description))
     for row in all_rows(site):
