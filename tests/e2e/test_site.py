@@ -11,8 +11,13 @@ from browser.served import served
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("site")) as found:
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="module")
+def address(place):
+    with served(place) as found:
         yield found
 
 
@@ -49,7 +54,8 @@ def test_the_status_names_what_answers_here(address):
     assert "Taking calls." in page
     models = json.loads(ask(address, "/status.json")[2])["models"]
     assert {"sandbox/echo"} <= {each["id"] for each in models}
-    assert all(each["routes"] >= 1 and each["resting"] == 0 for each in models)
+    assert all(each["routes"] >= each["resting"] for each in models)
+    assert all(each["routes"] >= 1 for each in models)
 
 
 def test_a_models_page_shows_since_when_its_price_holds_here(address):
@@ -60,3 +66,25 @@ def test_the_model_list_and_the_interface_name_the_same_models(address):
     listed = {each["id"] for each in json.loads(ask(address, "/models.json?older=1")[2])["data"]}
     assert "sandbox/echo" in listed
     assert len(listed) > 100
+
+
+def called(address, key, card):
+    """The status of a call to a test card."""
+    body = json.dumps({"model": f"sandbox/{card}", "messages": [{"role": "user", "content": "Hello"}]}).encode()
+    head = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    request = urllib.request.Request(f"{address}/v1/chat/completions", data=body, headers=head)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_a_card_that_breaks_its_key_leaves_the_other_cards_well(address, place):
+    key = (place / "demo-key").read_text().strip()
+    assert called(address, key, "out-of-credit") == 502
+    assert called(address, key, "rate-limited") == 503
+    assert called(address, key, "echo") == 200
+    resting = {each["id"] for each in json.loads(ask(address, "/status.json")[2])["models"] if each["resting"]}
+    assert "sandbox/out-of-credit" in resting
+    assert "sandbox/echo" not in resting

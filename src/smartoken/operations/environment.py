@@ -5,7 +5,7 @@ become callable with it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from smartoken.catalog.files import Catalog
@@ -99,7 +99,10 @@ def sandbox_extras(port: int) -> Extras:
     setup = ProviderSetup(
         SANDBOX, "openai", f"http://127.0.0.1:{port}/v1", (key,), allow_private=True, origin="sandbox"
     )
-    return Extras((setup,), tuple(_sandbox_model(name, words, setup) for name, words in SANDBOX_CARDS.items()))
+    # A key for each card, so that one that breaks or cools its key leaves the others well.
+    keys = {name: UpstreamKey(f"{SANDBOX}/{name}", name, Secret("sandbox")) for name in SANDBOX_CARDS}
+    cards = ((name, words, replace(setup, keys=(keys[name],))) for name, words in SANDBOX_CARDS.items())
+    return Extras((setup,), tuple(_sandbox_model(*card) for card in cards))
 
 
 def _sandbox_model(name: str, words: str, setup: ProviderSetup) -> ServedModel:
