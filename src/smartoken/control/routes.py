@@ -126,7 +126,9 @@ async def undo_publication(control: Resources, work: Writer, publication: str) -
 async def test_provider_key(control: Resources, work: Tester, provider: str, name: str) -> Any:
     """Make one real call with a provider's key, timed. It costs what so short a call costs; nobody is charged."""
     if control.desk is None:
-        raise InvalidRequestError("A provider key is tested by a running server.", remedy="Start it with `smartoken serve`.")
+        raise InvalidRequestError(
+            "A provider key is tested by a running server.", remedy="Start it with `smartoken serve`."
+        )
     found = await control.desk.test_key(await control.directory.refresh(), provider, name)
     await control.office.write(transitions.note_key_test, work, found)
     return found
