@@ -288,7 +288,11 @@ def test_the_bound_equals_the_dearest_of_all_possible_calls_whatever_the_bands(b
 
 
 wide_reaches = st.builds(
-    Reach, prompt=st.integers(0, 300_000), context=st.none() | st.integers(1, 400_000), choices=st.integers(1, 4)
+    Reach,
+    prompt=st.integers(0, 300_000),
+    context=st.none() | st.integers(1, 400_000),
+    choices=st.integers(1, 4),
+    thinking=st.none() | st.booleans(),
 )
 
 
@@ -307,7 +311,8 @@ def test_no_call_within_its_bounds_is_charged_more_than_its_hold(name, reach, an
     usage = TokenUsage(
         prompt, one * reach.choices * shares[1] // 100, cached=cached, cache_write=(prompt - cached) * shares[3] // 100
     )
-    assert found.charge(usage, thinking=thinking).nano <= bound([found], reach, answer)
+    thought = thinking if reach.thinking is None else reach.thinking
+    assert found.charge(usage, thinking=thought).nano <= bound([found], reach, answer)
 
 
 @given(bands=bands, reach=reaches, money=st.integers(0, 400))
