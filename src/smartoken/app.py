@@ -42,12 +42,12 @@ from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
 from smartoken.operations import calls, checks, environment, exposures, transitions
-from smartoken.operations.directory import Directory, Extras, load
+from smartoken.operations.directory import Extras
+from smartoken.operations.directory_watch import DirectoryWatch
 from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
-from smartoken.operations.price_store import keep
 from smartoken.operations.prices import history
 from smartoken.operations.rights import SYSTEM
 from smartoken.operations.served import ServedOffer
@@ -57,7 +57,6 @@ from smartoken.providers.proxy import Proxy
 from smartoken.providers.upstream import Peer, UpstreamError
 from smartoken.sandbox.server import Sandbox
 from smartoken.settings import Settings
-from smartoken.store import revisions
 from smartoken.store.counters import Counters, MemoryCounters
 from smartoken.store.database import Database, StoreError
 from smartoken.store.keyfile import secret_keys
@@ -72,70 +71,11 @@ from smartoken.web.library import Library, docs_folder
 from smartoken.web.resources import Site
 
 _log = logging.getLogger(__name__)
-REVISION_EVERY_S = 1.0
 COUNTS_EVERY_S = 1.0
 STOP_S = 2.0
 DRAIN_S = 25.0  # then calls are ended and settled, all within the 30 seconds that are promised
 MAX_LIST_BYTES = 4 * 1024 * 1024
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class DirectoryWatch:
-    """This worker's current directory, loaded anew when its revision moved."""
-
-    def __init__(self, store: "OpenStore", catalog: Catalog, extras: Extras) -> None:
-        self._db = store.db
-        self._vault = store.vault
-        self.catalog = catalog
-        self._extras = extras
-        self._current: Directory | None = None
-        # Money's facts must never be older than the keys that they bind: a new key is not known before its budget is.
-        self.before_publishing: Callable[[], Awaitable[None]] | None = None
-        self._loading: asyncio.Task[Directory] | None = None
-        # Only who serves keeps what it sells: a command that opens the store has neither sandbox nor the same keys.
-        self.keeps_prices = False
-        self._kept: object = None  # the prices that the store has, as they were last kept
-
-    @property
-    def current(self) -> Directory:
-        """The newest directory that was loaded."""
-        assert self._current is not None  # noqa: S101 - opened before anything asks
-        return self._current
-
-    async def refresh(self) -> Directory:
-        """Load anew if something changed since; callers that come while it loads share the load."""
-        if self._loading is None or self._loading.done():
-            self._loading = asyncio.get_running_loop().create_task(self._load_if_moved())
-        return await asyncio.shield(self._loading)
-
-    async def _load_if_moved(self) -> Directory:
-        known, now_ms = self._current, time.time_ns() // 1_000_000
-        passed = known is not None and now_ms >= known.changes_ms
-        if known is None or passed or await self._db.read(revisions.current) != known.revision:
-            found = await self._db.read(load, self.catalog, self._vault, self._extras, now_ms)
-            await self._keep_prices(found, now_ms)
-            if self.before_publishing is not None:
-                await self.before_publishing()
-            self._current = found
-        return self.current
-
-    async def _keep_prices(self, found: Directory, now_ms: int) -> None:
-        """Store every version before a call can be priced by it; without that, the old directory stays in use."""
-        prices = found.prices
-        if prices is not None and self.keeps_prices:
-            state = (prices.versions.keys(), prices.in_force)
-            if state != self._kept:
-                await self._db.write(keep, prices, found.revision, now_ms)
-                self._kept = state
-
-    async def run(self) -> None:
-        """Look at the revision each second until cancelled."""
-        while True:
-            await asyncio.sleep(REVISION_EVERY_S)
-            try:
-                await self.refresh()
-            except Exception:  # noqa: BLE001 - the loop of a worker task: the old directory stays in use
-                _log.exception("the directory could not be loaded; the last one stays in use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +200,7 @@ async def running(
             Extras(tuple(providers_of(catalog, environment_keys(settings, catalog), proxies(settings)))),
             await own_server(settings, client),
         ]
-        watch = DirectoryWatch(store, catalog, environment.joined(parts))
+        watch = DirectoryWatch(store.db, store.vault, catalog, environment.joined(parts))
         watch.keeps_prices = True
         await watch.refresh()
         cashier = Cashier(store.db, SystemClock(), settings.data_dir, settings.workers)

@@ -17,13 +17,14 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from smartoken.app import DirectoryWatch, OpenStore, environment_keys, open_store, proxies
+from smartoken.app import OpenStore, environment_keys, open_store, proxies
 from smartoken.catalog.files import load_catalog
 from smartoken.clock import SystemClock
 from smartoken.commands.terminal import FAILED, USAGE, RefusedError
 from smartoken.control.application import ASGI, PREFIX, build
 from smartoken.control.resources import Control, admin_tokens
 from smartoken.operations.directory import Extras
+from smartoken.operations.directory_watch import DirectoryWatch
 from smartoken.operations.environment import providers_of
 from smartoken.operations.office import Office
 from smartoken.serving import read_running
@@ -205,7 +206,7 @@ def connected(settings: Settings) -> Iterator[Api]:
         catalog = load_catalog()
         extras = Extras(tuple(providers_of(catalog, environment_keys(settings, catalog), proxies(settings))))
         token = secrets.token_hex(32)
-        app = control_over(settings, store, DirectoryWatch(store, catalog, extras), {"local": token})
+        app = control_over(settings, store, DirectoryWatch(store.db, store.vault, catalog, extras), {"local": token})
         with asyncio.Runner() as runner:
             yield Api(Local(app, token, runner))
     finally:

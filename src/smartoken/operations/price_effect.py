@@ -20,7 +20,7 @@ from smartoken.money import amount_text
 from smartoken.operations import price_queries, price_words
 from smartoken.operations.directory import Directory
 from smartoken.operations.office import Work
-from smartoken.operations.prices import row_of
+from smartoken.operations.prices import SHELF
 from smartoken.operations.rights import Permission, demand
 from smartoken.operations.served import Stage
 from smartoken.operations.setup_accounts import instant_text
@@ -87,7 +87,7 @@ def diff(conn: Connection, work: Work, directory: Directory, publication_id: str
 
     """
     demand(work.actor, Permission.PRICES_READ)
-    row = row_of(conn, publication_id)
+    row = SHELF.row_of(conn, publication_id)
     contents = price_words.stored(row["contents"])
     prices = directory.prices
     assert prices is not None  # noqa: S101 - a directory that was loaded has its prices

@@ -4,7 +4,6 @@ A draft is free to change. Published, it never changes and never counts from bef
 undone by another publication. Every step is audited.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,15 +15,12 @@ from smartoken.operations.directory import Directory
 from smartoken.operations.office import Work
 from smartoken.operations.price_store import publication_of, stored_publications
 from smartoken.operations.price_versions import SELL, STANDARD
+from smartoken.operations.publications import PUBLISHED, Row, Shelf, note_of, published
 from smartoken.operations.rights import Permission, demand
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_prices import written
 from smartoken.store import revisions
 from smartoken.store.price_tables import price_publications
-
-DRAFT, PUBLISHED = "draft", "published"
-NOTE_LENGTH = 500
-Row = Mapping[str, Any]
 
 
 def _at(ms: int | None) -> str | None:
@@ -47,33 +43,16 @@ def shown(row: Row) -> dict[str, Any]:
     }
 
 
-def row_of(conn: Connection, publication_id: str, state: str | None = None) -> dict[str, Any]:
-    """Return a stored publication, in a state.
-
-    Raises:
-        NotFoundError: there is none of this id.
-        InvalidRequestError: it is in another state.
-
-    """
-    row = price_queries.publication(conn, publication_id)
-    if row is None:
-        raise NotFoundError(f"There is no publication {publication_id[:80]!r}.", param="id")
-    if state is not None and row["state"] != state:
-        words = "is published and never changes; undo it instead" if state == DRAFT else "is a draft; publish it first"
-        raise InvalidRequestError(f"{publication_id} {words}.", param="id")
-    return row
+SHELF = Shelf(
+    "price", price_publications, price_queries.publication, shown, Permission.PRICES_READ, Permission.PRICES_WRITE
+)
+one, drop = SHELF.one, SHELF.drop
 
 
 def page(conn: Connection, work: Work, after: str | None, limit: int) -> list[dict[str, Any]]:
     """Return publications and drafts, newest first."""
     demand(work.actor, Permission.PRICES_READ)
     return [shown(each) for each in price_queries.publications_page(conn, after, limit)]
-
-
-def one(conn: Connection, work: Work, publication_id: str) -> dict[str, Any]:
-    """Return a publication or draft."""
-    demand(work.actor, Permission.PRICES_READ)
-    return shown(row_of(conn, publication_id))
 
 
 def _check_names(contents: Contents, directory: Directory) -> None:
@@ -118,22 +97,9 @@ def draft(conn: Connection, work: Work, directory: Directory, wanted: Row) -> di
     demand(work.actor, Permission.PRICES_WRITE)
     contents = price_words.read({name: wanted[name] for name in price_words.PARTS if wanted.get(name)})
     _check_names(contents, directory)
-    row = {
-        "id": work.id("price"),
-        "state": DRAFT,
-        "from_ms": _instant(wanted.get("from"), work),
-        "contents": price_words.shown(contents),
-        "note": fields.maybe_text(wanted.get("note"), "note", NOTE_LENGTH) or "",
-        "undoes": wanted.get("undoes"),
-        "created_ms": work.now_ms,
-        "created_by": work.actor.name,
-        "published_ms": None,
-        "published_by": None,
-    }
-    queries.insert(conn, price_publications, row)
-    made = shown(row)
-    audit.append(conn, work, audit.Entry("price.draft", f"price:{row['id']}", None, made))
-    return made
+    row = SHELF.fresh(work, note_of(wanted), wanted.get("undoes"))
+    row |= {"from_ms": _instant(wanted.get("from"), work), "contents": price_words.shown(contents)}
+    return SHELF.add(conn, work, row, "draft")
 
 
 def change(conn: Connection, work: Work, directory: Directory, publication_id: str, wanted: Row) -> dict[str, Any]:
@@ -143,9 +109,7 @@ def change(conn: Connection, work: Work, directory: Directory, publication_id: s
         InvalidRequestError: an entry is wrong, or it is published.
 
     """
-    demand(work.actor, Permission.PRICES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
+    row = SHELF.to_write(conn, work, publication_id)
     changes: dict[str, Any] = {}
     if any(name in wanted for name in price_words.PARTS):
         kept = {**row["contents"], **{name: wanted[name] for name in price_words.PARTS if name in wanted}}
@@ -155,27 +119,8 @@ def change(conn: Connection, work: Work, directory: Directory, publication_id: s
     if "from" in wanted:
         changes["from_ms"] = _instant(wanted["from"], work)
     if "note" in wanted:
-        changes["note"] = fields.maybe_text(wanted["note"], "note", NOTE_LENGTH) or ""
-    if changes:
-        queries.update(conn, price_publications, {"id": publication_id}, changes)
-    before, after = shown(row), shown({**row, **changes})
-    if before != after:
-        audit.append(conn, work, audit.Entry("price.change", f"price:{publication_id}", before, after))
-    return after
-
-
-def drop(conn: Connection, work: Work, publication_id: str) -> None:
-    """Delete a draft.
-
-    Raises:
-        InvalidRequestError: it is published.
-
-    """
-    demand(work.actor, Permission.PRICES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
-    queries.delete(conn, price_publications, {"id": publication_id})
-    audit.append(conn, work, audit.Entry("price.drop", f"price:{publication_id}", shown(row), None))
+        changes["note"] = note_of(wanted)
+    return SHELF.amend(conn, work, row, changes)
 
 
 def publish(conn: Connection, work: Work, publication_id: str, start: str | None) -> dict[str, Any]:
@@ -185,25 +130,18 @@ def publish(conn: Connection, work: Work, publication_id: str, start: str | None
         InvalidRequestError: it is published already, or would be back-dated.
 
     """
-    demand(work.actor, Permission.PRICES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
+    row = SHELF.to_write(conn, work, publication_id)
     asked = _instant(start, work)
     if asked is None and row["from_ms"] is not None and row["from_ms"] < work.now_ms:
         raise InvalidRequestError(
             f"The draft's `from` {_at(row['from_ms'])} has passed; prices are never back-dated.", param="from"
         )
     from_ms = asked or row["from_ms"] or work.now_ms
-    changes = {
-        "state": PUBLISHED,
-        "from_ms": from_ms,
-        "published_ms": work.now_ms,
-        "published_by": work.actor.name,
-    }
+    changes = {"from_ms": from_ms, **published(work)}
     queries.update(conn, price_publications, {"id": publication_id}, changes)
     revisions.bump(conn)
     after = shown({**row, **changes})
-    audit.append(conn, work, audit.Entry("price.publish", f"price:{publication_id}", None, after))
+    audit.append(conn, work, SHELF.entry("publish", publication_id, None, after))
     return after
 
 
@@ -214,30 +152,15 @@ def take_back(conn: Connection, work: Work, publication_id: str) -> dict[str, An
         InvalidRequestError: it is a draft, or later ones set everything that it set.
 
     """
-    demand(work.actor, Permission.PRICES_WRITE)
-    queries.lock_changes(conn)
-    target = publication_of(row_of(conn, publication_id, PUBLISHED))
+    target = publication_of(SHELF.to_write(conn, work, publication_id, PUBLISHED))
     contents, left = undo(stored_publications(conn), target)
     if not contents.subjects():
         raise InvalidRequestError("Later publications set everything that this one set; undo those first.", param="id")
     words = f"; left as later ones set it: {', '.join(name for _, name in left)}" if left else ""
-    row = {
-        "id": work.id("price"),
-        "state": PUBLISHED,
-        "from_ms": max(work.now_ms, target.from_ms),
-        "contents": price_words.shown(contents),
-        "note": f"undoes {publication_id}{words}"[:NOTE_LENGTH],
-        "undoes": publication_id,
-        "created_ms": work.now_ms,
-        "created_by": work.actor.name,
-        "published_ms": work.now_ms,
-        "published_by": work.actor.name,
-    }
-    queries.insert(conn, price_publications, row)
+    row = SHELF.fresh(work, f"undoes {publication_id}{words}", publication_id) | published(work)
+    row |= {"from_ms": max(work.now_ms, target.from_ms), "contents": price_words.shown(contents)}
     revisions.bump(conn)
-    made = shown(row)
-    audit.append(conn, work, audit.Entry("price.undo", f"price:{row['id']}", None, made))
-    return made
+    return SHELF.add(conn, work, row, "undo")
 
 
 def current(directory: Directory, work: Work, price_list: str | None) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from smartoken.store.schema import audit, facts
 
+Table = sa.Table  # for those that name a table without any SQL of their own
 Row = Mapping[str, Any]
 _LOCK = 0x534D5441  # "SMTA": whoever applies a set-up or appends to the audit log waits for the one before
 

@@ -9,18 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from smartoken.errors import InvalidRequestError, ModelNotFoundError, NotFoundError
-from smartoken.operations import audit, fields, queries, route_queries, route_words
+from smartoken.errors import InvalidRequestError, ModelNotFoundError
+from smartoken.operations import audit, queries, route_queries, route_words
 from smartoken.operations.directory import Directory
 from smartoken.operations.office import Work
+from smartoken.operations.publications import PUBLISHED, Row, Shelf, note_of, published
 from smartoken.operations.rights import Permission, demand
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.store import revisions
 from smartoken.store.route_tables import route_publications
-
-DRAFT, PUBLISHED = "draft", "published"
-NOTE_LENGTH = 500
-Row = Mapping[str, Any]
 
 
 def _at(ms: int | None) -> str | None:
@@ -41,6 +38,12 @@ def shown(row: Row) -> dict[str, Any]:
         "published_at": _at(row["published_ms"]),
         "published_by": row["published_by"],
     }
+
+
+SHELF = Shelf(
+    "route", route_publications, route_queries.publication, shown, Permission.ROUTES_READ, Permission.ROUTES_WRITE
+)
+one, drop = SHELF.one, SHELF.drop
 
 
 def _model_of(directory: Directory, asked: str) -> str:
@@ -102,29 +105,6 @@ def page(conn: Connection, work: Work, place: tuple[str | None, int], model: str
     return [shown(each) for each in route_queries.publications_page(conn, *place, wanted)]
 
 
-def row_of(conn: Connection, publication_id: str, state: str | None = None) -> dict[str, Any]:
-    """Return a stored publication, in a state.
-
-    Raises:
-        NotFoundError: there is none of this id.
-        InvalidRequestError: it is in another state.
-
-    """
-    row = route_queries.publication(conn, publication_id)
-    if row is None:
-        raise NotFoundError(f"There is no route publication {publication_id[:80]!r}.", param="id")
-    if state is not None and row["state"] != state:
-        words = "is published and never changes; undo it instead" if state == DRAFT else "is a draft; publish it first"
-        raise InvalidRequestError(f"{publication_id} {words}.", param="id")
-    return row
-
-
-def one(conn: Connection, work: Work, publication_id: str) -> dict[str, Any]:
-    """Return a publication or draft."""
-    demand(work.actor, Permission.ROUTES_READ)
-    return shown(row_of(conn, publication_id))
-
-
 def draft(conn: Connection, work: Work, directory: Directory, wanted: Row) -> dict[str, Any]:
     """Make a draft of a model's route; a route of null goes back to the set-up's tiers and shares.
 
@@ -134,23 +114,9 @@ def draft(conn: Connection, work: Work, directory: Directory, wanted: Row) -> di
     """
     demand(work.actor, Permission.ROUTES_WRITE)
     model = _model_of(directory, wanted["model"])
-    row = {
-        "id": work.id("route"),
-        "model": model,
-        "state": DRAFT,
-        "definition": _checked(directory, model, wanted["route"]),
-        "note": fields.maybe_text(wanted.get("note"), "note", NOTE_LENGTH) or "",
-        "undoes": None,
-        "created_ms": work.now_ms,
-        "created_by": work.actor.name,
-        "published_ms": None,
-        "published_by": None,
-        "number": None,
-    }
-    queries.insert(conn, route_publications, row)
-    made = shown(row)
-    audit.append(conn, work, audit.Entry("route.draft", f"route:{row['id']}", None, made))
-    return made
+    definition = _checked(directory, model, wanted["route"])
+    row = SHELF.fresh(work, note_of(wanted)) | {"model": model, "definition": definition, "number": None}
+    return SHELF.add(conn, work, row, "draft")
 
 
 def change(conn: Connection, work: Work, directory: Directory, publication_id: str, wanted: Row) -> dict[str, Any]:
@@ -160,33 +126,13 @@ def change(conn: Connection, work: Work, directory: Directory, publication_id: s
         InvalidRequestError: a field is wrong, or it is published.
 
     """
-    demand(work.actor, Permission.ROUTES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
+    row = SHELF.to_write(conn, work, publication_id)
     changes: dict[str, Any] = {}
     if "route" in wanted:
         changes["definition"] = _checked(directory, _model_of(directory, row["model"]), wanted["route"])
     if "note" in wanted:
-        changes["note"] = fields.maybe_text(wanted["note"], "note", NOTE_LENGTH) or ""
-    after = shown({**row, **changes})
-    if changes and after != shown(row):
-        queries.update(conn, route_publications, {"id": publication_id}, changes)
-        audit.append(conn, work, audit.Entry("route.change", f"route:{publication_id}", shown(row), after))
-    return after
-
-
-def drop(conn: Connection, work: Work, publication_id: str) -> None:
-    """Delete a draft.
-
-    Raises:
-        InvalidRequestError: it is published.
-
-    """
-    demand(work.actor, Permission.ROUTES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
-    queries.delete(conn, route_publications, {"id": publication_id})
-    audit.append(conn, work, audit.Entry("route.drop", f"route:{publication_id}", shown(row), None))
+        changes["note"] = note_of(wanted)
+    return SHELF.amend(conn, work, row, changes)
 
 
 def diff(conn: Connection, work: Work, directory: Directory, publication_id: str) -> dict[str, Any]:
@@ -197,7 +143,7 @@ def diff(conn: Connection, work: Work, directory: Directory, publication_id: str
 
     """
     demand(work.actor, Permission.ROUTES_READ)
-    row = row_of(conn, publication_id)
+    row = SHELF.row_of(conn, publication_id)
     model = _model_of(directory, row["model"])
     before = route_words.written(directory.lane(directory.models[model]).route)
     after = row["definition"] or route_words.written(directory.lane_of_setup(directory.models[model]).route)
@@ -228,9 +174,7 @@ def publish(conn: Connection, work: Work, directory: Directory, publication_id: 
         InvalidRequestError: it is published already, or names offers that are gone.
 
     """
-    demand(work.actor, Permission.ROUTES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, DRAFT)
+    row = SHELF.to_write(conn, work, publication_id)
     _checked(directory, _model_of(directory, row["model"]), row["definition"])
     return _publish(conn, work, row)
 
@@ -238,17 +182,12 @@ def publish(conn: Connection, work: Work, directory: Directory, publication_id: 
 def _publish(conn: Connection, work: Work, row: Row) -> dict[str, Any]:
     earlier = route_queries.published(conn, row["model"])
     before = earlier[-1]["definition"] if earlier else None
-    changes = {
-        "state": PUBLISHED,
-        "published_ms": work.now_ms,
-        "published_by": work.actor.name,
-        "number": route_queries.next_number(conn),
-    }
+    changes = {"number": route_queries.next_number(conn), **published(work)}
     queries.update(conn, route_publications, {"id": row["id"]}, changes)
     revisions.bump(conn)
     after = shown({**row, **changes})
-    entry = audit.Entry("route.publish", f"route:{row['id']}", {"model": row["model"], "route": before}, after)
-    audit.append(conn, work, entry)
+    standing = {"model": row["model"], "route": before}
+    audit.append(conn, work, SHELF.entry("publish", row["id"], standing, after))
     return after
 
 
@@ -259,26 +198,14 @@ def take_back(conn: Connection, work: Work, publication_id: str) -> dict[str, An
         InvalidRequestError: it is a draft, or a later publication of the model already replaced it.
 
     """
-    demand(work.actor, Permission.ROUTES_WRITE)
-    queries.lock_changes(conn)
-    row = row_of(conn, publication_id, PUBLISHED)
+    row = SHELF.to_write(conn, work, publication_id, PUBLISHED)
     history = route_queries.published(conn, row["model"])
     if history[-1]["id"] != publication_id:
         raise InvalidRequestError(
             f"{publication_id} is no longer in force: {history[-1]['id']} is. Undo that one.", param="id"
         )
-    again = {
-        **row,
-        "id": work.id("route"),
-        "state": DRAFT,
-        "definition": history[-2]["definition"] if len(history) > 1 else None,
-        "note": f"undoes {publication_id}",
-        "undoes": publication_id,
-        "created_ms": work.now_ms,
-        "created_by": work.actor.name,
-        "published_ms": None,
-        "published_by": None,
-        "number": None,
-    }
+    again = SHELF.fresh(work, f"undoes {publication_id}", publication_id)
+    again |= {"model": row["model"], "definition": history[-2]["definition"] if len(history) > 1 else None}
+    again["number"] = None
     queries.insert(conn, route_publications, again)
     return _publish(conn, work, again)
