@@ -13,12 +13,13 @@ from smartoken.operations.office import Work
 from smartoken.operations.rights import Actor, Permission, demand
 
 SCHEME = HTTPBearer(auto_error=False, scheme_name="bearer", description="An admin token")
+CONTROL = "smartoken.control"  # in a request's scope
 _REMEDY = "Send `Authorization: Bearer ...` with SMARTOKEN_ADMIN_TOKEN, or use the `smartoken` commands."
 
 
 def control_of(request: Request) -> Control:
-    """Return the resources that the application was built with."""
-    control: Control = request.app.state.control
+    """Return the resources over which a request is answered."""
+    control: Control = request.scope[CONTROL]
     return control
 
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 
 from smartoken import __version__
 from smartoken.control import admin, calls, campaigns, drills, keys, prices, reconcile, routes, staff, wallet
+from smartoken.control.access import CONTROL, control_of
 from smartoken.control.malformed import malformed
 from smartoken.control.resources import Control
 from smartoken.errors import (
@@ -45,8 +46,8 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _log = logging.getLogger(__name__)
 
 
-def build(control: Control) -> "Guard":
-    """Return the control plane over its resources."""
+def routed() -> FastAPI:
+    """Return the routes of the control plane, over no resources yet; requests bring theirs along."""
     app = FastAPI(
         title="SmarToken control API",
         version=__version__,
@@ -55,18 +56,21 @@ def build(control: Control) -> "Guard":
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.control = control
     for each in (keys, calls, admin, wallet, staff, campaigns, prices, reconcile, routes, drills):
         app.include_router(each.router, prefix=PREFIX)
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _unrouted)
-    return Guard(app, control)
+    return app
+
+
+def build(control: Control, app: FastAPI | None = None) -> "Guard":
+    """Return the control plane over its resources; ``app`` is given where several planes share their routes."""
+    return Guard(routed() if app is None else app, control)
 
 
 def _answer(request: Request, error: SmartokenError) -> Response:
-    control: Control = request.app.state.control
-    return rendered(error, request.scope["smartoken.request_id"], control.docs_url)
+    return rendered(error, request.scope["smartoken.request_id"], control_of(request).docs_url)
 
 
 def rendered(error: SmartokenError, request_id: str, docs_url: str) -> Response:
@@ -118,7 +122,7 @@ class Guard:
             return
         office = self._control.office
         request_id = new_id("call", office.clock.now_ns(), office.entropy(ENTROPY_BYTES)).replace("call_", "req_")
-        scope["smartoken.request_id"] = request_id
+        scope["smartoken.request_id"], scope[CONTROL] = request_id, self._control
         begun = False
 
         async def answer(message: Message) -> None:

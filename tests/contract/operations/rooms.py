@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from smartoken.control.application import build
+from smartoken.control.application import build, routed
 from smartoken.control.resources import Control
 from smartoken.operations import settlement
 from smartoken.operations.directory import Directory, Extras, load
@@ -20,6 +20,7 @@ from smartoken.usage.records import CallRecord
 ADMIN = Actor(ActorKind.ADMIN, "root")
 TOKENS = {"admin-token-of-tests-0123456789abcdef": ADMIN}
 ADMIN_TOKEN = next(iter(TOKENS))
+ROUTES = routed()  # shared by all rooms: the framework builds them at their first use, which takes a second
 
 
 class Watch:
@@ -93,7 +94,7 @@ class Room:
     def app(self):
         """The control plane."""
         control = Control(self.office, Watch(self.office), self.actors.get, self.folder, self.hosts)
-        return build(control)
+        return build(control, ROUTES)
 
     def ask(self, method, path, body=None, *, token=ADMIN_TOKEN, headers=None) -> Answer:
         """Call the control plane."""
