@@ -16,11 +16,12 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import orjson
+import typer
 
 from smartoken.app import OpenStore, environment_keys, open_store, proxies
 from smartoken.catalog.files import load_catalog
 from smartoken.clock import SystemClock
-from smartoken.commands.terminal import FAILED, USAGE, RefusedError
+from smartoken.commands.terminal import FAILED, USAGE, RefusedError, invocation
 from smartoken.control.application import ASGI, PREFIX, build
 from smartoken.control.resources import Control, admin_tokens
 from smartoken.operations.directory import Extras
@@ -211,3 +212,14 @@ def connected(settings: Settings) -> Iterator[Api]:
             yield Api(Local(app, token, runner))
     finally:
         store.db.close_sync()
+
+
+def ask(context: typer.Context, method: str, path: str, body: Any = None, query: Query | None = None) -> Any:
+    """Return the control API's answer to the one request that a command makes.
+
+    Raises:
+        ApiError: it refused.
+
+    """
+    with connected(invocation(context).settings()) as api:
+        return api.call(method, path, body, query)

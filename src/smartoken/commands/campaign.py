@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import Query, connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.options import option, with_options
 from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, say, say_json, table
 
@@ -60,11 +60,6 @@ def _path(name: str, more: str = "") -> str:
     return f"/admin/campaigns/{quote(name, safe='')}{more}"
 
 
-def _call(context: typer.Context, method: str, path: str, body: Any = None, query: Query | None = None) -> Any:
-    with connected(invocation(context).settings()) as api:
-        return api.call(method, path, body, query)
-
-
 def _say_state(found: Mapping[str, Any], *, json_output: bool) -> None:
     if json_output:
         say_json(found)
@@ -101,7 +96,7 @@ def list_campaigns(context: typer.Context, *, json_output: Json = False) -> None
 @app.command("show")
 def show_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """Show a campaign's state and its rules as text."""
-    found = _call(context, "GET", _path(name))
+    found = ask(context, "GET", _path(name))
     if json_output:
         say_json(found)
         return
@@ -114,38 +109,38 @@ def show_campaign(context: typer.Context, name: Name, *, json_output: Json = Fal
 @with_options(TERMS)
 def create_campaign(context: typer.Context, name: Name, *, json_output: Json = False, **options: Any) -> None:
     """Make a campaign as a draft; nothing is given before it is published."""
-    _say_state(_call(context, "POST", "/admin/campaigns", {"slug": name, **_terms(options)}), json_output=json_output)
+    _say_state(ask(context, "POST", "/admin/campaigns", {"slug": name, **_terms(options)}), json_output=json_output)
 
 
 @app.command("change")
 @with_options(TERMS)
 def change_campaign(context: typer.Context, name: Name, *, json_output: Json = False, **options: Any) -> None:
     """Change a campaign's draft; lists replace what was there."""
-    _say_state(_call(context, "PATCH", _path(name), _terms(options)), json_output=json_output)
+    _say_state(ask(context, "PATCH", _path(name), _terms(options)), json_output=json_output)
 
 
 @app.command("publish")
 def publish_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """Put the draft into force as a version of its own."""
-    _say_state(_call(context, "POST", _path(name, "/publish")), json_output=json_output)
+    _say_state(ask(context, "POST", _path(name, "/publish")), json_output=json_output)
 
 
 @app.command("pause")
 def pause_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """Stop a campaign from giving until it is resumed."""
-    _say_state(_call(context, "POST", _path(name, "/pause")), json_output=json_output)
+    _say_state(ask(context, "POST", _path(name, "/pause")), json_output=json_output)
 
 
 @app.command("resume")
 def resume_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """Let a paused campaign go on."""
-    _say_state(_call(context, "POST", _path(name, "/resume")), json_output=json_output)
+    _say_state(ask(context, "POST", _path(name, "/resume")), json_output=json_output)
 
 
 @app.command("end")
 def end_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """End a campaign for good; what it gave stays."""
-    _say_state(_call(context, "POST", _path(name, "/end")), json_output=json_output)
+    _say_state(ask(context, "POST", _path(name, "/end")), json_output=json_output)
 
 
 def _outcomes(rows: Sequence[Mapping[str, Any]], label: str) -> str:
@@ -168,7 +163,7 @@ def try_campaign(
 ) -> None:
     """Say who would get what by the draft, and why not; no effect."""
     body = {"at": at, "trigger": trigger, "accounts": account or None}
-    found = _call(context, "POST", _path(name, "/dry-run"), body)
+    found = ask(context, "POST", _path(name, "/dry-run"), body)
     if json_output:
         say_json(found)
         return
@@ -179,7 +174,7 @@ def try_campaign(
 @app.command("give")
 def give_grants(context: typer.Context, name: Name, account: Account, *, json_output: Json = False) -> None:
     """Give grants to the accounts named, each by the rules; the campaign needs the trigger `list`."""
-    found = _call(context, "POST", _path(name, "/grants"), {"accounts": list(account)})
+    found = ask(context, "POST", _path(name, "/grants"), {"accounts": list(account)})
     if json_output:
         say_json(found)
     else:
@@ -199,10 +194,10 @@ def make_link(
     if void:
         if expires_at is not None:
             raise RefusedError("--void makes no link, so --expires-at has no meaning.", USAGE)
-        _call(context, "DELETE", _path(name, "/links"))
+        ask(context, "DELETE", _path(name, "/links"))
         say_json({"void": True}) if json_output else say("Every link made so far is void.")
         return
-    found = _call(context, "POST", _path(name, "/links"), {"expires_at": expires_at})
+    found = ask(context, "POST", _path(name, "/links"), {"expires_at": expires_at})
     say_json(found) if json_output else say(found["link"])
 
 
@@ -217,7 +212,7 @@ def claw_back(
 ) -> None:
     """Take back what is unspent of a campaign's grants; what calls hold is owed until they end."""
     body = {"reason": reason, "accounts": account or None}
-    found = _call(context, "POST", _path(name, "/claw-backs"), body)
+    found = ask(context, "POST", _path(name, "/claw-backs"), body)
     if json_output:
         say_json(found)
         return
@@ -229,7 +224,7 @@ def claw_back(
 @app.command("report")
 def report_campaign(context: typer.Context, name: Name, *, json_output: Json = False) -> None:
     """Tell what a campaign gave and what came of it."""
-    found = _call(context, "GET", _path(name, "/report"))
+    found = ask(context, "GET", _path(name, "/report"))
     if json_output:
         say_json(found)
     else:

@@ -1,6 +1,5 @@
 """``smartoken prices``: the price book, drafted, looked at, published from a time, undone; price lists and margins."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -8,18 +7,13 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from smartoken.commands.api import connected
-from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, say, say_json, table
+from smartoken.commands.api import ask
+from smartoken.commands.terminal import Json, object_in, say, say_json, table
 
 app = typer.Typer(no_args_is_help=True, help="Draft, compare, publish and undo prices; price lists and margins.")
 ROOT = "/admin/prices"
 Id = Annotated[str, typer.Argument(help="A publication's or draft's id.", metavar="ID")]
 From = Annotated[str | None, typer.Option("--from", help="From when it counts, such as 2027-01-01T00:00:00Z.")]
-
-
-def _ask(context: typer.Context, method: str, path: str, body: Any = None, query: Any = None) -> Any:
-    with connected(invocation(context).settings()) as api:
-        return api.call(method, path, body, query)
 
 
 def _first(price: dict[str, Any] | None) -> str:
@@ -40,7 +34,7 @@ def list_prices(
     json_output: Json = False,
 ) -> None:
     """List the sell prices in force, per 1M tokens in and out, with their versions and next changes."""
-    found = _ask(context, "GET", ROOT, None, {"price_list": price_list})
+    found = ask(context, "GET", ROOT, None, {"price_list": price_list})
     if json_output:
         say_json(found)
         return
@@ -61,33 +55,18 @@ def draft(
     json_output: Json = False,
 ) -> None:
     """Make a draft from FILE and show what it would change; nothing counts until it is published."""
-    body = {**_contents(file), "note": note, "from": start}
-    made = _ask(
-        context, "POST", f"{ROOT}/publications", {name: each for name, each in body.items() if each is not None}
-    )
+    body = {**object_in(file, "`sell`, `cost` or `lists`"), "note": note, "from": start}
+    made = ask(context, "POST", f"{ROOT}/publications", {name: each for name, each in body.items() if each is not None})
     if json_output:
         say_json(made)
         return
     say(f"Draft {made['id']}. Look at it with `smartoken prices diff {made['id']}`, then publish it.")
 
 
-def _contents(file: Path) -> dict[str, Any]:
-    try:
-        raw = file.read_bytes()
-        found = tomllib.loads(raw.decode()) if file.suffix.lower() == ".toml" else orjson.loads(raw)
-    except OSError as problem:
-        raise RefusedError(f"{file} cannot be read: {problem.strerror}", USAGE) from problem
-    except ValueError as problem:
-        raise RefusedError(f"{file} is no JSON or TOML: {problem}", USAGE) from problem
-    if not isinstance(found, dict):
-        raise RefusedError(f"{file} holds no object with `sell`, `cost` or `lists`.", USAGE)
-    return found
-
-
 @app.command("diff")
 def diff(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Show what a draft would change, and what the last 30 days of usage would have come to."""
-    found = _ask(context, "GET", f"{ROOT}/publications/{quote(publication)}/diff")
+    found = ask(context, "GET", f"{ROOT}/publications/{quote(publication)}/diff")
     if json_output:
         say_json(found)
         return
@@ -120,13 +99,13 @@ def _plain(value: Any) -> str:
 def publish(context: typer.Context, publication: Id, start: From = None, *, json_output: Json = False) -> None:
     """Publish a draft, from now or from a time to come; it never changes from then on."""
     body = {"from": start} if start is not None else {}
-    _say(_ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/publish", body), json_output=json_output)
+    _say(ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/publish", body), json_output=json_output)
 
 
 @app.command("undo")
 def undo(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Publish what stood before a publication."""
-    _say(_ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo"), json_output=json_output)
+    _say(ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo"), json_output=json_output)
 
 
 def _say(made: dict[str, Any], *, json_output: bool) -> None:
@@ -144,7 +123,7 @@ def history(
     json_output: Json = False,
 ) -> None:
     """Show a model's standard price over time, newest first."""
-    found = _ask(context, "GET", f"{ROOT}/history", None, {"model": model})
+    found = ask(context, "GET", f"{ROOT}/history", None, {"model": model})
     if json_output:
         say_json(found)
     else:
@@ -163,7 +142,7 @@ def assign(
     json_output: Json = False,
 ) -> None:
     """Give an account a price list, or without LIST the standard prices."""
-    found = _ask(context, "PUT", f"/admin/accounts/{quote(account)}/price-list", {"price_list": price_list})
+    found = ask(context, "PUT", f"/admin/accounts/{quote(account)}/price-list", {"price_list": price_list})
     if json_output:
         say_json(found)
     else:
@@ -178,7 +157,7 @@ def margins(
     json_output: Json = False,
 ) -> None:
     """Show charge, cost and margin of the last 30 days."""
-    found = _ask(context, "GET", "/admin/margins", None, {"group_by": group_by})
+    found = ask(context, "GET", "/admin/margins", None, {"group_by": group_by})
     if json_output:
         say_json(found)
         return

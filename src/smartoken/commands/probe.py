@@ -26,6 +26,7 @@ from smartoken.operations.environment import providers_of
 from smartoken.operations.stored_models import stored_providers
 from smartoken.providers import probe as claims
 from smartoken.providers.client import UpstreamClient
+from smartoken.providers.continuing import continued_path
 from smartoken.providers.dial import tls_context
 from smartoken.providers.dialect import Dialect
 from smartoken.providers.registry import DIALECTS
@@ -205,8 +206,9 @@ async def _one(client: UpstreamClient, plan: Plan, call: claims.ProbeCall) -> Se
     key = _WRONG_KEY if call.wrong_key else setup.keys[0].secret.reveal()
     headers = [("authorization", f"Bearer {key}"), ("content-type", "application/json")]
     path = plan.dialect.chat_path
-    if call.path is not None:  # such a path begins at the host, not behind the base URL
-        peer, path = replace(peer, base_path=""), call.path
+    elsewhere = continued_path(plan.dialect, peer.base_path) if call.path is not None else None
+    if elsewhere is not None:  # such a path takes the place of the base URL's version
+        peer, path = replace(peer, base_path=""), elsewhere
     try:
         response = await client.request(peer, "POST", path, headers, orjson.dumps(call.body))
         raw = await response.read(MAX_ANSWER)

@@ -1,15 +1,13 @@
 """``smartoken route``: how calls go, drafted, compared, published and undone; why a call would go where; names."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import orjson
 import typer
 
-from smartoken.commands.api import connected
-from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, say, say_json, table
+from smartoken.commands.api import ask
+from smartoken.commands.terminal import Json, object_in, say, say_json, table
 
 app = typer.Typer(no_args_is_help=True, help="See, draft, publish and undo routes; ask why a call would go where.")
 ROOT = "/admin/routes"
@@ -18,24 +16,6 @@ Model = Annotated[str, typer.Argument(help="A model's id.", metavar="MODEL")]
 File = Annotated[Path | None, typer.Argument(help="JSON or TOML with `tiers` and `options`.", metavar="FILE")]
 Name = Annotated[str, typer.Argument(help="A named route, with or without its @.", metavar="NAME")]
 Owner = Annotated[str | None, typer.Option("--account", help="The account that has the name.")]
-
-
-def _ask(context: typer.Context, method: str, path: str, body: Any = None, query: Any = None) -> Any:
-    with connected(invocation(context).settings()) as api:
-        return api.call(method, path, body, query)
-
-
-def _contents(file: Path) -> dict[str, Any]:
-    try:
-        raw = file.read_bytes()
-        found = tomllib.loads(raw.decode()) if file.suffix.lower() == ".toml" else orjson.loads(raw)
-    except OSError as problem:
-        raise RefusedError(f"{file} cannot be read: {problem.strerror}", USAGE) from problem
-    except ValueError as problem:
-        raise RefusedError(f"{file} is no JSON or TOML: {problem}", USAGE) from problem
-    if not isinstance(found, dict):
-        raise RefusedError(f"{file} holds no object with `tiers`.", USAGE)
-    return found
 
 
 def _tiers(route: dict[str, Any]) -> str:
@@ -55,7 +35,7 @@ def list_routes(
     json_output: Json = False,
 ) -> None:
     """List the routes in force; those that were not published follow from the set-up."""
-    found = _ask(context, "GET", ROOT, None, {"model": model})
+    found = ask(context, "GET", ROOT, None, {"model": model})
     if json_output:
         say_json(found)
         return
@@ -74,8 +54,8 @@ def draft(
     json_output: Json = False,
 ) -> None:
     """Make a draft from FILE; without FILE one that goes back to the set-up. Nothing counts until it is published."""
-    body = {"model": model, "route": None if file is None else _contents(file), "note": note}
-    made = _ask(context, "POST", f"{ROOT}/publications", body)
+    body = {"model": model, "route": None if file is None else object_in(file, "`tiers`"), "note": note}
+    made = ask(context, "POST", f"{ROOT}/publications", body)
     if json_output:
         say_json(made)
         return
@@ -85,7 +65,7 @@ def draft(
 @app.command("diff")
 def diff(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Show what publishing a draft would change."""
-    found = _ask(context, "GET", f"{ROOT}/publications/{quote(publication)}/diff")
+    found = ask(context, "GET", f"{ROOT}/publications/{quote(publication)}/diff")
     if json_output:
         say_json(found)
         return
@@ -96,7 +76,7 @@ def diff(context: typer.Context, publication: Id, *, json_output: Json = False) 
 @app.command("publish")
 def publish(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Publish a draft; calls that begin from now on go by it."""
-    made = _ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/publish")
+    made = ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/publish")
     if json_output:
         say_json(made)
         return
@@ -106,7 +86,7 @@ def publish(context: typer.Context, publication: Id, *, json_output: Json = Fals
 @app.command("undo")
 def undo(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Publish what stood before a publication."""
-    made = _ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo")
+    made = ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo")
     if json_output:
         say_json(made)
         return
@@ -121,7 +101,7 @@ def history(
     json_output: Json = False,
 ) -> None:
     """List publications and drafts, newest first."""
-    found = _ask(context, "GET", f"{ROOT}/publications", None, {"model": model})
+    found = ask(context, "GET", f"{ROOT}/publications", None, {"model": model})
     if json_output:
         say_json(found)
         return
@@ -140,7 +120,7 @@ def why(
     json_output: Json = False,
 ) -> None:
     """Say where a call would go right now, with scores, and why nowhere else; nothing is called."""
-    found = _ask(
+    found = ask(
         context, "POST", f"{ROOT}/simulate", {"model": model, "key": key, "needs": need or [], "session": session}
     )
     if json_output:
@@ -160,7 +140,7 @@ def why(
 @app.command("breakers")
 def breakers(context: typer.Context, *, json_output: Json = False) -> None:
     """List the offers and provider keys that rest, and when they may be tried again."""
-    found = _ask(context, "GET", f"{ROOT}/breakers")
+    found = ask(context, "GET", f"{ROOT}/breakers")
     if json_output:
         say_json(found)
         return
@@ -177,7 +157,7 @@ def try_key(
     json_output: Json = False,
 ) -> None:
     """Make one real call with a provider's key, timed; it costs what so short a call costs."""
-    found = _ask(context, "POST", f"/admin/providers/{quote(provider)}/keys/{quote(name)}/test")
+    found = ask(context, "POST", f"/admin/providers/{quote(provider)}/keys/{quote(name)}/test")
     if json_output:
         say_json(found)
         return
@@ -189,7 +169,7 @@ def try_key(
 @app.command("names")
 def names(context: typer.Context, account: Owner = None, *, json_output: Json = False) -> None:
     """List named routes and what they stand for."""
-    found = _ask(context, "GET", "/named-routes", None, {"account": account})
+    found = ask(context, "GET", "/named-routes", None, {"account": account})
     if json_output:
         say_json(found)
         return
@@ -209,20 +189,20 @@ def name_route(
 ) -> None:
     """Let NAME stand for MODEL and its fallbacks."""
     body = {"account": account, "model": model, "fallbacks": fallback or []}
-    _say_named(_ask(context, "PUT", f"/named-routes/{quote(name)}", body), json_output=json_output)
+    _say_named(ask(context, "PUT", f"/named-routes/{quote(name)}", body), json_output=json_output)
 
 
 @app.command("undo-name")
 def undo_name(context: typer.Context, name: Name, account: Owner = None, *, json_output: Json = False) -> None:
     """Put back what NAME stood for before its last change."""
     query = {"account": account}
-    _say_named(_ask(context, "POST", f"/named-routes/{quote(name)}/undo", None, query), json_output=json_output)
+    _say_named(ask(context, "POST", f"/named-routes/{quote(name)}/undo", None, query), json_output=json_output)
 
 
 @app.command("unname")
 def unname(context: typer.Context, name: Name, account: Owner = None, *, json_output: Json = False) -> None:
     """Take NAME away; undo-name brings it back."""
-    _ask(context, "DELETE", f"/named-routes/{quote(name)}", None, {"account": account})
+    ask(context, "DELETE", f"/named-routes/{quote(name)}", None, {"account": account})
     if json_output:
         say_json({"removed": name})
         return

@@ -1,8 +1,10 @@
 """What commands share: settings, lines and tables on stdout, refusals on stderr with an exit code."""
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -67,6 +69,25 @@ def complain(text: str) -> None:
 def say_json(value: Any) -> None:
     """Print one JSON document on stdout."""
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def object_in(file: Path, holds: str) -> dict[str, Any]:
+    """Return the object that a JSON or TOML file holds; ``holds`` names its members for whoever wrote something else.
+
+    Raises:
+        RefusedError: it cannot be read, or is something else.
+
+    """
+    try:
+        raw = file.read_bytes()
+        found = tomllib.loads(raw.decode()) if file.suffix.lower() == ".toml" else orjson.loads(raw)
+    except OSError as problem:
+        raise RefusedError(f"{file} cannot be read: {problem.strerror}", USAGE) from problem
+    except ValueError as problem:
+        raise RefusedError(f"{file} is no JSON or TOML: {problem}", USAGE) from problem
+    if not isinstance(found, dict):
+        raise RefusedError(f"{file} holds no object with {holds}.", USAGE)
+    return found
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
