@@ -137,8 +137,9 @@ class Continuation:
     """How a text answer is continued from a given beginning: a marked last assistant message."""
 
     field: str  # "prefix" or "partial", set to true on the last message
-    path: str | None = None  # another path that must be used, relative to the host
+    path: str | None = None  # another path that must be used, in the place of the base URL's version
     thinking_off: bool = False  # only without thinking
+    models: tuple[str, ...] = ("*",)  # globs of the models that it is documented for
     source: str = ""
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from smartoken.catalog.offers import Model, Offer
 from smartoken.errors import FailureClass
+from smartoken.providers import continuing
 from smartoken.providers.answers import read_answer_bytes
 from smartoken.providers.dialect import THINK_TAGS, Action, Dialect
 from smartoken.providers.failures import classify
@@ -432,12 +433,10 @@ def probe_calls(dialect: Dialect, model: Model, offer: Offer) -> tuple[ProbeCall
             "response_format": {"type": "json_object"},
         }
         calls.add("json", "json_object is taken", asked, "json", limit=_LONG)
-    if dialect.continuation is not None:
+    if dialect.continuation is not None and continuing.obstacle(dialect, model, offer) is None:
         known = dialect.continuation
-        begun = {"role": "assistant", "content": "rea", known.field: True}
-        calls.add(
-            "continue", f"a beginning marked {known.field} is continued", {"messages": [*_ASK, begun]}, "accepted"
-        )
+        body = continuing.continued(dialect, model, {"messages": _ASK}, "rea")
+        calls.add("continue", f"a beginning marked {known.field} is continued", body, "accepted")
         last = calls.made.pop()
         calls.made.append(ProbeCall(last.name, last.claim, last.body, last.expect, path=known.path))
     return tuple(calls.made[:MAX_CALLS])

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from smartoken.sandbox.cards import HIDDEN, SHOWN, Card, Fault, UnknownCardError, card_for, healed, spared
+from smartoken.sandbox.counting import text_of
 from smartoken.sandbox.poses.pose import PLAIN, Json, Kind, Pose, RefusedError, Scene, said_off
 from smartoken.sandbox.poses.refusals import render, stream_error
 from smartoken.sandbox.poses.registry import POSES, wronged
@@ -151,6 +152,13 @@ def _thinks(pose: Pose, card: Card, body: Json) -> bool:
     return pose.thinks(body) or (card.thinks == "always" and not said_off(body))
 
 
+def _begun(pose: Pose, path: str, body: Json) -> str:
+    """Return the beginning that the request gives of the answer, where this vendor goes on from one."""
+    last = body["messages"][-1]
+    marked = pose.prefix_field and last.get(pose.prefix_field) is True and pose.prefix_path in path
+    return text_of(last.get("content")) if marked and last.get("role") == "assistant" else ""
+
+
 def _digits(seat: Seat, model: str) -> str:
     return blake2b(f"{seat.seed}|{seat.ordinal}|{model}".encode(), digest_size=16).hexdigest()
 
@@ -251,7 +259,7 @@ def _chat(request: Received, place: _Place, seat: Seat) -> Reply:
         truth.card = card.name if card.name in body["model"] else f"{card.name} as {body['model']}"
         for rule in pose.rules:
             rule(body)
-        asked = read_asked(body, pose.limit_fields)
+        asked = replace(read_asked(body, pose.limit_fields), begun=_begun(pose, place.rest, body))
         if pose.one_choice:
             asked = replace(asked, n=1)
         truth.stream = asked.stream

@@ -76,6 +76,7 @@ class Asked:
     schema: Mapping[str, Any] | None = None  # JSON mode; an empty one for json_object
     quoted: str = ""  # the last user message, or the tool's answer
     answers_tool: bool = field(default=False)
+    begun: str = ""  # what the answer begins with: said before, to be gone on from
 
 
 def _tool_choice(value: Any) -> str:
@@ -168,6 +169,12 @@ def _stopped(text: list[str], stops: tuple[str, ...]) -> list[str]:
     return pieces(whole[: min(places)]) if places else text
 
 
+def _continued(text: list[str], begun: str) -> list[str]:
+    """Return what is left of an answer whose beginning is given; one that begins otherwise is told whole after it."""
+    whole = "".join(text)
+    return pieces(whole[len(begun) :]) if begun and whole.startswith(begun) else text
+
+
 def _wants_call(asked: Asked, card: Card) -> bool:
     if asked.answers_tool or asked.tool_choice == "none":
         return False
@@ -204,7 +211,7 @@ def _choice(asked: Asked, card: Card, thinks: bool, index: int) -> Choice:
         return Choice((), tuple(_filler([], length)), (), card.finish or "length")
     thinking = _thinking(card, thinks)
     calls = _calls(asked, card) if _wants_call(asked, card) else []
-    text = [] if calls else _stopped(_text(asked, card, index), asked.stop)
+    text = [] if calls else _continued(_stopped(_text(asked, card, index), asked.stop), asked.begun)
     finish = "tool_calls" if calls else "length" if card.json == "cut" else "stop"
     left = MAX_TOKENS if asked.limit is None or not card.obeys_limit else asked.limit
     spent = len(thinking) + len(text) + sum(len(call.arguments) for call in calls)

@@ -119,6 +119,8 @@ DEEPSEEK = replace(
     preamble=b": keep-alive\n\n",
     one_choice=True,
     thinks=_thinks,
+    prefix_field="prefix",
+    prefix_path="/beta/",
     rules=(
         functions_only,
         thinking_type("enabled", "disabled"),

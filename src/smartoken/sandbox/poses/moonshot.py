@@ -128,6 +128,7 @@ MOONSHOT = replace(
     usage=_usage,
     usage_place=UsagePlace.CHOICE_AND_TAIL,
     thinks=_thinks,
+    prefix_field="partial",
     rules=(
         thinking_type("enabled", "disabled", required=False),
         effort("low", "medium", "high", "max"),

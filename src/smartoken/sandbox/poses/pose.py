@@ -307,6 +307,8 @@ class Pose:
     one_choice: bool = False  # n is not known
     thinks: Callable[[Json], bool] = thinks_if_asked
     rules: tuple[Rule, ...] = ()
+    prefix_field: str = ""  # set to true on a last assistant message, it is a beginning to go on from
+    prefix_path: str = ""  # a part of the path without which the mark is not looked at
 
 
 OPENAI = Pose()

@@ -148,6 +148,12 @@ def _tool_choice(body: Json) -> None:
         raise refuse("tool_choice is one of the strings that should be [none, auto]", "tool_choice")
 
 
+def _no_thinking_from_a_beginning(body: Json) -> None:
+    """Refuse what help.aliyun.com says partial mode lacks; the words are composed."""
+    if body["messages"][-1].get("partial") is True and _thinks(body):
+        raise refuse("partial mode does not support thinking", "messages")
+
+
 def _error(message: str, kind: str, code: str, **more: Any) -> tuple[Json, str]:
     return {"error": {"message": "{message}", "type": kind, "param": None, "code": code}, **more}, message
 
@@ -183,11 +189,13 @@ QWEN = replace(
     completion=_completion,
     usage=_usage,
     thinks=_thinks,
+    prefix_field="partial",
     rules=(
         functions_only,
         one_of("enable_thinking", (True, False), "parameter.enable_thinking must be a boolean"),
         _tool_choice,
         _only_in_streams,
+        _no_thinking_from_a_beginning,
     ),
     errors={
         Kind.BROKE: (
