@@ -10,7 +10,7 @@ limit is passed, and what that lacks is the house's overrun. Locks are taken in 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,18 +64,14 @@ def settle(conn: sa.Connection, batch: Batch) -> Settled:
     if late:
         fresh = _paid_late(fresh, touched)
     spends = _transfers_of(fresh, late=late)
-    rows = [
-        each._replace(transfer_id=spends[each.account_id, each.key_id] if each.fund_lines else None) for each in fresh
-    ]
-    new = insert_calls(conn, rows)
-    if len(new) != len(rows):
+    if insert_calls(conn, fresh, spends) != len(fresh):
         raise SettledTwiceError("a record of this batch was stored by another worker at the same time")
-    add_sums(conn, rows)
-    money.shift_rows(conn, _window_shifts(rows))
-    _post_spends(conn, rows, spends)
+    add_sums(conn, fresh)
+    money.shift_rows(conn, _window_shifts(fresh))
+    _post_spends(conn, fresh, spends)
     if batch.epoch is not None and alive:
         put_leases(conn, batch.epoch, batch.leases)
-    return Settled(frozenset(new), alive)
+    return Settled(frozenset([each.id for each in fresh]), alive)
 
 
 def record_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]:
@@ -97,7 +93,12 @@ def paid_rows(records: Iterable[CallRecord]) -> dict[str, int]:
 
 
 def _rows_of(records: Iterable[CallRecord]) -> set[str]:
-    return {row for each in records for row in (*each.windows, *(fund for fund, _ in each.fund_lines))}
+    rows: set[str] = set()
+    for each in records:
+        rows.update(each.windows)
+        for fund, _ in each.fund_lines:
+            rows.add(fund)
+    return rows
 
 
 def _paid_late(records: Sequence[CallRecord], stored: Mapping[str, Mapping[str, Any]]) -> list[CallRecord]:
@@ -129,9 +130,11 @@ def _transfers_of(records: Sequence[CallRecord], *, late: bool) -> dict[tuple[st
     """Return the id of the spend of each account and key: made from its first call, which no other spend has."""
     first: dict[tuple[str, str], str] = {}
     for each in records:
-        place = (each.account_id, each.key_id)
         if each.fund_lines or each.overrun_nano:
-            first[place] = min(first.get(place, each.id), each.id)
+            place = (each.account_id, each.key_id)
+            known = first.get(place)
+            if known is None or each.id < known:
+                first[place] = each.id
     return {place: f"{'late' if late else 'spend'}:{call_id}" for place, call_id in first.items()}
 
 
@@ -140,15 +143,27 @@ def _window_shifts(records: Sequence[CallRecord]) -> dict[str, dict[str, int]]:
     return {row: {"used_nano": nano} for row, nano in paid_rows(records).items() if row not in funds}
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What the calls of one account and key come to together."""
+
+    paid: dict[str, int] = field(default_factory=dict)
+    last_ms: int = 0
+    overrun: int = 0
+
+
 def _post_spends(conn: sa.Connection, records: Sequence[CallRecord], ids: Mapping[tuple[str, str], str]) -> None:
-    for (account_id, key_id), transfer_id in sorted(ids.items()):
-        own = [each for each in records if (each.account_id, each.key_id) == (account_id, key_id)]
-        paid: dict[str, int] = {}
-        for each in own:
-            for fund, nano in each.fund_lines:
-                paid[fund] = paid.get(fund, 0) + nano
-        stamp = Stamp(transfer_id, max(each.created_ms for each in own), ref=key_id, actor="system")
-        overrun = sum(each.overrun_nano for each in own)
-        transfer = spend(stamp, [Posting(fund, nano) for fund, nano in sorted(paid.items())], overrun)
+    spent = {place: _Spent() for place in ids}
+    for each in records:
+        own = spent.get((each.account_id, each.key_id))
+        if own is None:
+            continue
+        for fund, nano in each.fund_lines:
+            own.paid[fund] = own.paid.get(fund, 0) + nano
+        own.last_ms = max(own.last_ms, each.created_ms)
+        own.overrun += each.overrun_nano
+    for (account_id, key_id), own in sorted(spent.items(), key=lambda each: each[0]):
+        stamp = Stamp(ids[account_id, key_id], own.last_ms, ref=key_id, actor="system")
+        transfer = spend(stamp, [Posting(fund, nano) for fund, nano in sorted(own.paid.items())], own.overrun)
         if transfer is not None:
             post(conn, transfer, account_id)

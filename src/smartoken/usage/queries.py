@@ -4,7 +4,7 @@ Writing is the one statement of the product whose cost shows in the cost of a ca
 size of batch and given to the driver as it is; through SQLAlchemy's compiler it was ten times as dear.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +15,9 @@ from smartoken.store.schema import calls
 from smartoken.usage.records import COLUMNS, CallRecord
 
 _JSON = tuple(COLUMNS.index(name) for name in ("price_lines", "attempts", "fund_lines", "windows"))
-_IDS = 500  # ids a look-up
+_TRANSFER = COLUMNS.index("transfer_id")
 _SIZES = (128, 32, 8, 2, 1)  # rows a statement; few sizes, so that every statement is soon prepared
+_IDS = (512, 64, 8)  # ids a look-up; a shorter list repeats its last one
 
 
 @lru_cache(maxsize=2 * len(_SIZES))
@@ -24,38 +25,50 @@ def _insert_text(rows: int, mark: str) -> str:
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     row = f"({', '.join([mark] * len(COLUMNS))})"
     values = ", ".join([row] * rows)
-    return f"INSERT INTO calls ({columns}) VALUES {values} ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608 - our own column names and placeholders only
+    return f"INSERT INTO calls ({columns}) VALUES {values} ON CONFLICT (id) DO NOTHING"  # noqa: S608 - our own column names and placeholders only
 
 
-def _values(record: CallRecord) -> list[Any]:
-    values = list(record)
-    for place in _JSON:
-        values[place] = orjson.dumps(values[place]).decode()
-    return values
+@lru_cache(maxsize=2 * len(_IDS))
+def _look_up_text(ids: int, mark: str) -> str:
+    return f"SELECT id FROM calls WHERE id IN ({', '.join([mark] * ids)})"  # noqa: S608 - placeholders only
 
 
-def insert_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]:
-    """Store the records that are not stored yet; returns the ids of those that were new."""
-    mark = "?" if conn.dialect.name == "sqlite" else "%s"
-    new: set[str] = set()
-    start = 0
+def _mark(conn: sa.Connection) -> str:
+    return "?" if conn.dialect.name == "sqlite" else "%s"
+
+
+def insert_calls(conn: sa.Connection, records: Sequence[CallRecord], transfers: Mapping[tuple[str, str], str]) -> int:
+    """Store the records that are not stored yet; returns how many that were.
+
+    ``transfers`` is the spend of each account and key that a charge of the records is part of.
+    """
+    mark, dumps = _mark(conn), orjson.dumps
+    start = stored = 0
     for size in _SIZES:
         while len(records) - start >= size:
             values: list[Any] = []
             for record in records[start : start + size]:
-                values += _values(record)
-            found = conn.exec_driver_sql(_insert_text(size, mark), tuple(values))
-            new.update(found.scalars())
+                row = list(record)
+                for place in _JSON:
+                    row[place] = dumps(row[place]).decode()
+                row[_TRANSFER] = transfers[record.account_id, record.key_id] if record.fund_lines else None
+                values += row
+            stored += conn.exec_driver_sql(_insert_text(size, mark), tuple(values)).rowcount
             start += size
-    return new
+    return stored
 
 
 def stored_ids(conn: sa.Connection, ids: Sequence[str]) -> set[str]:
     """Return which of these calls are stored already."""
+    mark = _mark(conn)
     found: set[str] = set()
-    for start in range(0, len(ids), _IDS):
-        statement = sa.select(calls.c.id).where(calls.c.id.in_(ids[start : start + _IDS]))
-        found.update(conn.execute(statement).scalars())
+    start = 0
+    while start < len(ids):
+        left = len(ids) - start
+        size = next((each for each in reversed(_IDS) if left <= each), _IDS[0])
+        wanted = [*ids[start : start + size], *[ids[-1]] * (size - left)]
+        found.update(conn.exec_driver_sql(_look_up_text(size, mark), tuple(wanted)).scalars())
+        start += size
     return found
 
 

@@ -10,7 +10,7 @@ from smartoken.store.schema import usage_hourly
 from smartoken.usage.records import CallRecord
 
 HOUR_MS = 3_600_000
-_SUMS = (
+_SUMS = (  # in the order in which ``add_sums`` adds
     "calls",
     "errors",
     "prompt_tokens",
@@ -30,30 +30,23 @@ def add_sums(conn: sa.Connection, records: Sequence[CallRecord]) -> None:
     """Add calls to the sums of their hours."""
     sums: dict[tuple[Any, ...], list[int]] = {}
     for each in records:
-        place = (
-            each.created_ms // HOUR_MS * HOUR_MS,
-            each.account_id,
-            each.key_id,
-            each.model,
-            each.provider or "",
-            each.user or "",
-        )
-        cell = sums.setdefault(place, [0] * len(_SUMS))
-        failed = each.status >= _REQUEST_FAULT
-        added = (
-            1,
-            int(failed),
-            each.prompt_tokens or 0,
-            each.cached_tokens or 0,
-            each.completion_tokens or 0,
-            each.reasoning_tokens or 0,
-            each.charge_nano,
-            each.ttft_ms or 0,
-            int(each.ttft_ms is not None),
-            each.total_ms,
-        )
-        for index, value in enumerate(added):
-            cell[index] += value
+        hour = each.created_ms // HOUR_MS * HOUR_MS
+        place = (hour, each.account_id, each.key_id, each.model, each.provider or "", each.user or "")
+        cell = sums.get(place)
+        if cell is None:
+            cell = sums[place] = [0] * len(_SUMS)
+        cell[0] += 1
+        if each.status >= _REQUEST_FAULT:
+            cell[1] += 1
+        cell[2] += each.prompt_tokens or 0
+        cell[3] += each.cached_tokens or 0
+        cell[4] += each.completion_tokens or 0
+        cell[5] += each.reasoning_tokens or 0
+        cell[6] += each.charge_nano
+        if each.ttft_ms is not None:
+            cell[7] += each.ttft_ms
+            cell[8] += 1
+        cell[9] += each.total_ms
     if not sums:
         return
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
