@@ -11,6 +11,7 @@ A client that closes its sending side has left, as with nginx.
 
 import asyncio
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -38,6 +39,7 @@ UNWANTED_BODY = 32 * 1024 * 1024  # bytes of body read past an answer that did n
 LINE_LIMIT = 32  # requests that may wait for the answers before them
 _VERSIONS = frozenset({"1.1", "1.0"})
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
+_HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 9112, section 3.2
 _TOO_LARGE, _MALFORMED = "431 Request Header Fields Too Large", "400 Bad Request"
 
 
@@ -208,6 +210,9 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         if version not in _VERSIONS:
             raise ValueError("neither HTTP/1.1 nor HTTP/1.0")
+        hosts = [value for name, value in self._headers if name == b"host"]
+        if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+            self._check_hosts(hosts, version)
         target, path, query = _split(self._url)
         exchange = self._receiving = Exchange(
             self,
@@ -358,6 +363,16 @@ class Connection(asyncio.Protocol):
         if size > HEAD_LIMIT or len(self._headers) > FIELD_LIMIT:
             self._refuse_head()
             raise ValueError("the head is too large")
+
+    def _check_hosts(self, hosts: list[bytes], version: str) -> None:
+        """Refuse a head that names two hosts, none where HTTP/1.1 demands one, or what can be none."""
+        if not hosts and version == "1.0":
+            return
+        rule = (
+            "A request of HTTP/1.1 has exactly one Host header field, and its value is a host with or without a port."
+        )
+        self._refuse(_MALFORMED, InvalidRequestError(rule, param="host"))
+        raise ValueError("not one host")
 
     def _refuse_head(self) -> None:
         limit = f"The request's head is larger than {HEAD_LIMIT} bytes or {FIELD_LIMIT} fields."

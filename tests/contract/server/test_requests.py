@@ -26,6 +26,9 @@ WELL_FORMED = {
         b"GET /a ",
     ),
     "line breaks before the request": (b"\r\n\r\n" + post(), b"POST /v1/x hello"),
+    "HTTP/1.0 without a host": (b"GET /a HTTP/1.0\r\n\r\n", b"GET /a "),
+    "an empty host": (b"GET /a HTTP/1.1\r\nhost:\r\n\r\n", b"GET /a "),
+    "an address of IPv6 as host": (b"GET /a HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", b"GET /a "),
 }
 
 
@@ -93,6 +96,12 @@ MALFORMED = {
     "a zero byte in a field": HEAD + b"x-a: 1\x002\r\n\r\n",
     "a bare carriage return in a field": HEAD + b"x-a: 1\r2\r\n\r\n",
     "a target beyond ASCII": "GET /größe HTTP/1.1\r\nhost: h\r\n\r\n".encode(),
+    "no host": b"GET /a HTTP/1.1\r\n\r\n",
+    "two hosts": HEAD + b"host: h\r\n\r\n",
+    "two hosts in HTTP/1.0": b"GET /a HTTP/1.0\r\nhost: h\r\nHost: g\r\n\r\n",
+    "a host with a path": b"GET /a HTTP/1.1\r\nhost: h/b\r\n\r\n",
+    "two hosts in one field": b"GET /a HTTP/1.1\r\nhost: h g\r\n\r\n",
+    "a host beyond ASCII": "GET /a HTTP/1.1\r\nhost: größe\r\n\r\n".encode(),
     "a space in the target": b"GET /a b HTTP/1.1\r\nhost: h\r\n\r\n",
 }
 
