@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -187,14 +188,17 @@ def run_file(settings: Settings, address: str, token: str) -> Iterator[Running]:
         path.unlink(missing_ok=True)
 
 
-def curl(address: str, key: str, model: str) -> str:
-    """Return a cURL command that answers when it is pasted."""
+def curl(address: str, key: str | Path, model: str) -> str:
+    """Return a cURL command that answers when it is pasted; a key that pays with real money is read from its file."""
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Say hello in one sentence."}]})
+    bearer = f"'Authorization: Bearer {key}'"
+    if isinstance(key, Path):
+        bearer = f'"Authorization: Bearer $(cat {shlex.quote(str(key.resolve()))})"'
     return (
         f"curl {address}/v1/chat/completions \\\n"
-        f"  -H 'Authorization: Bearer {key}' \\\n"
+        f"  -H {bearer} \\\n"
         f"  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{body}'"
+        f"  -d {shlex.quote(body)}"
     )
 
 
@@ -209,9 +213,9 @@ def _greet(worker: Worker, address: str, say: Say) -> None:
         say(curl(address, key, "sandbox/echo") + "\n")
     real = first_call.cheapest(worker.directory.current)
     if real is not None:
-        key = store.db.run_write(first_call.ensure, settings.data_dir, making)
+        store.db.run_write(first_call.ensure, settings.data_dir, making)
         say(f"And with your own provider key ({real.model.name}, on a key with a budget of USD 1.00):\n")
-        say(curl(address, key, real.model.id) + "\n")
+        say(curl(address, settings.data_dir / first_call.KEY, real.model.id) + "\n")
 
 
 def _secrets(worker: Worker, tokens: Mapping[str, str | None]) -> list[str]:
