@@ -111,3 +111,14 @@ document.addEventListener("keydown", (event) => {
     field.focus();
   }
 });
+
+// Tables that hold more than fits say so at their right edge.
+for (const box of document.querySelectorAll(".scroll")) {
+  const look = () => box.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+}
+
+const here = document.querySelector(".side [aria-current]");
+const side = here && here.closest(".side");
+if (side && here.offsetTop > side.clientHeight - 80) side.scrollTop = here.offsetTop - side.clientHeight / 2;

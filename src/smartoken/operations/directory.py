@@ -40,6 +40,7 @@ from smartoken.store.vault import Vault
 
 __all__ = ["Directory", "Extras", "KeyEntry", "ServedModel", "ServedOffer", "load", "with_terms"]
 Terms = Mapping[str, Any]
+_SITE_WORDS = ("name", "logo", "support_email", "terms", "privacy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Directory:
     providers: Mapping[str, ProviderSetup]
     origins: frozenset[str] = field(default_factory=frozenset)
     show_providers: bool = True  # false: provider names leave headers, calls, errors and public pages
+    site: Mapping[str, str] = field(default_factory=dict)  # of the operator: name, logo, support_email ...
     prices: Prices | None = field(default=None, repr=False)
     changes_ms: int = FOREVER_MS  # when the next stage of prices begins
     routes: Mapping[str, Route] = field(default_factory=dict)  # those published, by lower-case model id
@@ -135,6 +137,7 @@ def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras, now_m
 
     prices = prices_of(shelf, stored_publications(conn), rates, now)
     models = prices.stages[0].models
+    site = json_fact(conn, SITE_FACT)
     return Directory(
         revision=revision,
         keys=keys,
@@ -143,7 +146,8 @@ def load(conn: Connection, catalog: Catalog, vault: Vault, extras: Extras, now_m
         aliases=_aliases(catalog, models),
         providers=providers,
         origins=frozenset(origin for each in keys.values() for origin in each.caller.key.allowed_origins),
-        show_providers=bool(json_fact(conn, SITE_FACT).get("show_providers", True)),
+        show_providers=bool(site.get("show_providers", True)),
+        site={name: str(site[name]) for name in _SITE_WORDS if site.get(name)},
         prices=prices,
         changes_ms=prices.changes_ms,
         routes=stored_routes(conn),

@@ -37,14 +37,21 @@ _FOREVER = b"public, max-age=31536000, immutable"
 _log = logging.getLogger(__name__)
 
 
-def content_policy() -> str:
-    """Return the policy for content: what a page of ours may load and run."""
+def content_policy(logo: str = "") -> str:
+    """Return the policy for content: what a page of ours may load and run; ``logo`` is the operator's own."""
     digest = hashlib.sha256(THEME_LINE.encode()).digest()
     line = base64.b64encode(digest).decode()
+    images = f"'self' data:{_origin(logo)}"
     return (
-        f"default-src 'none'; script-src 'self' 'sha256-{line}'; style-src 'self'; img-src 'self' data:; "
+        f"default-src 'none'; script-src 'self' 'sha256-{line}'; style-src 'self'; img-src {images}; "
         "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+
+
+def _origin(logo: str) -> str:
+    """Return where a logo comes from, as the policy says it; nothing where it is ours or no plain address."""
+    hit = re.match(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?=/|$)", logo)
+    return f" {hit[0]}" if hit else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,9 @@ class Web:
         key = (path, scope["query_string"])
         directory = self._site.directory.current
         made_from = (directory.revision, id(directory), self._site.assets.stamp, self._site.today())
-        self._directory = directory  # held, so that no other one can have its id
+        if directory is not self._directory:
+            self._policy = content_policy(directory.site.get("logo", "")).encode()
+            self._directory = directory  # held, so that no other one can have its id
         kept = self._shelf.find(key, made_from) if method in _READS else None
         if kept is None:
             kept = await asyncio.to_thread(self._make, method, scope, form)

@@ -7,7 +7,7 @@ from smartoken.operations.served import ServedModel
 from smartoken.web import figures, filters
 from smartoken.web.markdown import code_block
 from smartoken.web.pages.catalog import Mix, all_rows, cost_of
-from smartoken.web.render import Renderer
+from smartoken.web.render import Renderer, operator_of
 
 Block = Callable[[Renderer, Mapping[str, str]], str]
 
@@ -81,4 +81,52 @@ def file(renderer: Renderer, facts: Mapping[str, str]) -> str:
     return code_block(found, language, f"examples/{place}" if language != "text" else "Output")
 
 
-BLOCKS: Mapping[str, Block] = {"models": models, "cost": cost, "price": price, "file": file}
+def operator(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return what the operator's set-up file says of itself: its terms, its privacy policy, or where to ask."""
+    said = operator_of(renderer.site)
+    what = facts.get("what", "")
+    if what == "support":
+        if not said.support_email:
+            return "<p>Ask whoever runs this server and gave you your key.</p>"
+        mail = escape(said.support_email)
+        return f'<p>Write to <a href="mailto:{mail}">{mail}</a>, with the id of the call.</p>'
+    words = {"terms": ("terms", said.terms), "privacy": ("a privacy policy", said.privacy)}
+    if what not in words:
+        raise BlockError(f"a block asks for the operator's {what!r}; known are terms, privacy, support")
+    named, address = words[what]
+    if not address:
+        return (
+            f'<p class="notice">Whoever runs this server has not named {named} of their own. Operators set '
+            f'<code>[site] {what}</code> in the <a href="/docs/setup-file">set-up file</a>.</p>'
+        )
+    link = f'<a href="{escape(address)}" rel="noopener">{escape(address.partition("//")[2] or address)}</a>'
+    return f'<p class="notice">What {escape(said.name)} says on {what}: {link}</p>'
+
+
+def ids(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return OpenRouter's ids of the catalog's models beside ours, those that differ first."""
+    del facts
+    rows = []
+    for served in renderer.site.models:
+        model = served.model
+        rows += [(each, model.id, model.name) for each in model.openrouter_ids]
+    body = "".join(
+        f'<tr><th scope="row"><code>{escape(theirs)}</code></th><td><code>{escape(ours)}</code></td>'
+        f'<td><a href="/models/{escape(ours)}">{escape(name)}</a></td></tr>'
+        for theirs, ours, name in sorted(rows, key=lambda row: (row[0] == row[1], row[0]))
+    )
+    return (
+        '<div class="scroll tall" tabindex="0" role="region" aria-label="Ids of models"><table><thead><tr>'
+        '<th scope="col">OpenRouter</th><th scope="col">Here</th><th scope="col">Model</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+BLOCKS: Mapping[str, Block] = {
+    "models": models,
+    "cost": cost,
+    "price": price,
+    "file": file,
+    "operator": operator,
+    "openrouter-ids": ids,
+}

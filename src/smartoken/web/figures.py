@@ -1,6 +1,9 @@
 """How figures look on a page: prices, tokens, dates. Unknown is an em dash, never nought. Pure."""
 
+import re
 from datetime import date
+
+from markupsafe import Markup, escape
 
 from smartoken.catalog.offers import Band, Price, TimeOfDay
 from smartoken.money import MICRO, amount_text, rate_text
@@ -12,6 +15,7 @@ _EXACT_BELOW = 10_000
 _SHOWN_PLACES = 4
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_PARTS = 3
+_ADDRESS = re.compile(r"(https?://[^\s();,]*[^\s();,.:])")
 _REGIONS = {
     "cn": "mainland China",
     "sg": "Singapore",
@@ -96,7 +100,7 @@ def band_words(band: Band, before: Band | None) -> str:
         words.append(f"answer up to {band.up_to_output_tokens:,}")
     elif before is not None and before.up_to_output_tokens is not None:
         words.append(f"answer above {before.up_to_output_tokens:,}")
-    return ", ".join(words) or "every call"
+    return ", ".join(words) or "Every call"
 
 
 def hours_words(hours: TimeOfDay) -> str:
@@ -111,6 +115,17 @@ def hours_words(hours: TimeOfDay) -> str:
 def cached_rate(band: Band) -> int:
     """Return what a cached prompt token costs: the input rate where no cache rate is listed."""
     return band.input if band.cached_input is None else band.cached_input
+
+
+def cited(source: str) -> Markup:
+    """Return a source with its addresses as links, named by host and path."""
+    parts = _ADDRESS.split(source)
+    return Markup().join(
+        Markup('<a class="source" href="{0}" rel="noopener">{1}</a>').format(each, each.partition("//")[2].rstrip("/"))
+        if place % 2
+        else escape(each)
+        for place, each in enumerate(parts)
+    )
 
 
 def first_band(listed: Price | None) -> Band | None:

@@ -65,7 +65,7 @@ def address_of(place: str) -> str:
 
 def plain(text: str) -> str:
     """Return Markdown's words without its marks."""
-    return " ".join(_MARKS.sub(lambda hit: hit[1] or "", text).split())
+    return " ".join(_MARKS.sub(lambda hit: (hit[1] or "").replace("`", ""), text).split())
 
 
 class Library:
@@ -112,14 +112,22 @@ class Library:
         ]
         return sorted(found, key=lambda each: (each.order, each.title.lower()))
 
+    def title(self, page: Document, target: str) -> str | None:
+        """Return the title of the page that a relative link leads to, as a sentence holds it."""
+        found = self._at(page, target.partition("#")[0])
+        return found.title if found is not None else None
+
     def link(self, page: Document, target: str) -> str | None:
         """Return the address that a relative link of a page leads to; None when that file has no page."""
         place, hash_mark, anchor = target.partition("#")
         if not place:
             return target
-        wanted = posixpath.normpath(posixpath.join(posixpath.dirname(page.place), place))
-        found = next((each for each in self.pages.values() if each.place == wanted), None)
+        found = self._at(page, place)
         return f"{found.address}{hash_mark}{anchor}" if found is not None else None
+
+    def _at(self, page: Document, place: str) -> Document | None:
+        wanted = posixpath.normpath(posixpath.join(posixpath.dirname(page.place), place))
+        return next((each for each in self.pages.values() if each.place == wanted), None)
 
 
 def _document(path: Path, place: str) -> Document:

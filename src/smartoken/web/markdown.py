@@ -21,7 +21,8 @@ _BLOCK = re.compile(r"^<!-- ([a-z-]+)((?: [a-z_]+=(?:\"[^\"]*\"|[^\s\"]+))*) -->
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 _PAIR = re.compile(r"([a-z_]+)=(?:\"([^\"]*)\"|([^\s\"]+))")
 _PLACE = "smartokenblock{}end"
-_NOTE = re.compile(r"<blockquote>\s*<p>\[!(NOTE|TIP|WARNING)\]\s*")
+_NOTE = re.compile(r"<blockquote>\s*<p>\[!(NOTE|TIP|WARNING|FIX)\]\s*")
+_NOTES = {"NOTE": "Note", "TIP": "Tip", "WARNING": "Warning", "FIX": "What to do"}
 _NAMES = {"ts": "TypeScript", "python": "Python", "bash": "Shell", "console": "Terminal", "json": "JSON"}
 _NAMES |= {"toml": "TOML", "text": "Output", "": "", "csv": "CSV", "http": "HTTP", "nginx": "nginx", "diff": "Diff"}
 
@@ -72,8 +73,13 @@ class Writer:
         self._block = block
         self._parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table")
 
-    def render(self, text: str, link: LinkMaker, replaced: Mapping[str, str]) -> Rendered:
-        """Return a page's HTML. ``link`` turns targets into addresses; ``replaced`` holds words to put in."""
+    def render(
+        self, text: str, link: LinkMaker, replaced: Mapping[str, str], title_of: LinkMaker | None = None
+    ) -> Rendered:
+        """Return a page's HTML. ``link`` turns targets into addresses; ``replaced`` holds words to put in.
+
+        ``title_of`` tells the title behind a target: a link that is called by its file's name gets it.
+        """
         for word, value in replaced.items():
             text = text.replace(word, value)
         blocks: list[str] = []
@@ -87,11 +93,11 @@ class Writer:
         text = _COMMENT.sub("", text)
         tokens = self._parser.parse(text)
         headings, title = _anchor(tokens)
-        _relink(tokens, link)
+        _relink(tokens, link, title_of or (lambda _target: None))
         html = self._html(tokens)
         for number, block in enumerate(blocks):
             html = html.replace(f"<p>{_PLACE.format(number)}</p>", block)
-        html = _NOTE.sub(lambda hit: f'<blockquote class="note {hit[1].lower()}"><p><b>{hit[1].title()}.</b> ', html)
+        html = _NOTE.sub(lambda hit: f'<blockquote class="note {hit[1].lower()}"><p><b>{_NOTES[hit[1]]}.</b> ', html)
         html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
         html = html.replace("</table>", "</table></div>")
         html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
@@ -169,9 +175,9 @@ def _anchor(tokens: list[Token]) -> tuple[list[Heading], str]:
     return headings, title
 
 
-def _relink(tokens: list[Token], link: LinkMaker) -> None:
+def _relink(tokens: list[Token], link: LinkMaker, title: LinkMaker) -> None:
     for token in tokens:
-        for child in token.children or []:
+        for place, child in enumerate(token.children or []):
             if child.type != "link_open":
                 continue
             target = str(child.attrGet("href") or "")
@@ -181,3 +187,11 @@ def _relink(tokens: list[Token], link: LinkMaker) -> None:
             if target.startswith(("/", "#")):
                 continue
             child.attrSet("href", link(target) or "#")
+            _name_by_title(token.children or [], place, target, title)
+
+
+def _name_by_title(children: list[Token], place: int, target: str, title_of: LinkMaker) -> None:
+    """Call a link by its page's title where it is called by its file, as a reader of the files finds it."""
+    inside = children[place + 1] if place + 1 < len(children) else None
+    if inside is not None and inside.type == "text" and re.fullmatch(r"[a-z0-9./-]+\.md", inside.content):
+        inside.content = title_of(target) or inside.content

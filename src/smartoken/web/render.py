@@ -1,6 +1,7 @@
 """Templates and what they share: the layout's facts, filters for figures, and Markdown with generated blocks."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,35 @@ from smartoken.web.resources import Answer, Site
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 # Set before the first paint, so that a chosen theme never flashes; the policy for content allows it by its hash.
 THEME_LINE = 'try{var t=localStorage.getItem("theme");if(t)document.documentElement.dataset.theme=t}catch(e){}'
+# A word of the menu, where it leads, and the beginnings of the addresses that it stands for.
 MENU = (
-    ("Models", "/models"),
-    ("Pricing", "/pricing"),
-    ("Docs", "/docs"),
-    ("Use cases", "/use-cases"),
-    ("Help", "/help"),
-    ("Status", "/status"),
+    ("Models", "/models", ("/models", "/families")),
+    ("Pricing", "/pricing", ("/pricing",)),
+    ("Docs", "/docs", ("/docs", "/migrate")),
+    ("Use cases", "/use-cases", ("/use-cases", "/tutorials")),
+    ("Help", "/help", ("/help",)),
+    ("Status", "/status", ("/status",)),
 )
+PRODUCT = "SmarToken"
 SAMPLE_ADDRESS = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs this server, as the set-up file names them."""
+
+    name: str
+    logo: str
+    support_email: str
+    terms: str
+    privacy: str
+
+
+def operator_of(site: Site) -> Operator:
+    """Return who runs this server; the product's own name stands where none was set."""
+    said = site.directory.current.site
+    words = {name: said.get(name, "") for name in ("logo", "support_email", "terms", "privacy")}
+    return Operator(said.get("name", PRODUCT), **words)
 
 
 class Renderer:
@@ -41,7 +62,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         filters = ("price", "exact_price", "dollars", "amount_text", "tokens", "day", "region", "yes_no", "hours_words")
-        self._jinja.filters.update({name: getattr(figures, name) for name in filters})
+        self._jinja.filters.update({name: getattr(figures, name) for name in (*filters, "cited")})
         self._jinja.globals.update(menu=MENU, theme_line=Markup(THEME_LINE), unknown=figures.UNKNOWN)  # noqa: S704 - ours
         self._writer = Writer(self._block)
         self._document = lru_cache(maxsize=64)(self._render_document)
@@ -53,6 +74,7 @@ class Renderer:
             "built": self.site.assets.built,
             "address": self.site.address,
             "version": self.site.version,
+            "operator": operator_of(self.site),
         }
         html = self._jinja.get_template(template).render({**shared, **facts})
         return Answer(html.encode(), status=status, kept=kept)
@@ -71,7 +93,13 @@ class Renderer:
 
     def _render_document(self, document: Document, _directory: int) -> Rendered:
         replaced = {SAMPLE_ADDRESS: self.site.address, "{{BASE_URL}}": self.site.address}
-        return self._writer.render(document.body, lambda target: self.site.library.link(document, target), replaced)
+        library = self.site.library
+        return self._writer.render(
+            document.body,
+            lambda target: library.link(document, target),
+            replaced,
+            lambda target: library.title(document, target),
+        )
 
     def _block(self, name: str, facts: Mapping[str, str]) -> str:
         maker = self._blocks.get(name)

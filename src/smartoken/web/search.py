@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9._/-]*")
 _TITLE, _HEADING, _TEXT = 12, 5, 1
-_MOST, _AROUND = 30, 90
+_MOST, _AROUND = 20, 100
+_DECISION = "Decision"  # why it is so: read after how it is
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One page of the index, in lower case where it is searched."""
 
-    kind: str  # "Docs", "Model", "Error"
+    kind: str  # "Docs", "Model", "Error", "Decision"
     title: str
     address: str
     headings: str
@@ -37,6 +38,7 @@ class Hit:
     entry: Entry
     passage: str
     score: int
+    parts: tuple[tuple[str, bool], ...] = ()  # the passage in pieces, and whether a piece was searched for
 
 
 def words_of(query: str) -> list[str]:
@@ -55,8 +57,16 @@ def search(entries: Iterable[Entry], query: str) -> list[Hit]:
         score = _score(entry, patterns, words)
         if score:
             named = all(each.search(entry.searched[0]) for each in patterns)
-            found.append(Hit(entry, entry.said if named else passage(entry, patterns), score))
-    return sorted(found, key=lambda hit: (-hit.score, hit.entry.title))[:_MOST]
+            said = entry.said if named else passage(entry, patterns)
+            found.append(Hit(entry, said, score, marked(said, words)))
+    return sorted(found, key=lambda hit: (hit.entry.kind == _DECISION, -hit.score, hit.entry.title))[:_MOST]
+
+
+def marked(text: str, words: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """Return a text in pieces, each with whether it begins with a word that was searched for."""
+    both = "|".join(re.escape(each) for each in sorted(words, key=len, reverse=True))
+    pieces = re.split(rf"(?<![a-z0-9])({both})", text, flags=re.IGNORECASE)
+    return tuple((piece, place % 2 == 1) for place, piece in enumerate(pieces) if piece)
 
 
 def _score(entry: Entry, patterns: Sequence[re.Pattern[str]], words: Sequence[str]) -> int:

@@ -99,6 +99,8 @@ def model(renderer: Renderer, asked: Asked) -> Answer | None:
         past=views.past(site.history(facts.id)),
         ahead=_ahead(site, served),
         places=_places(site, served, offers) if site.directory.current.show_providers else [],
+        sources=_sources(offers),
+        family=_family_name(site, facts.family),
         hidden=not site.directory.current.show_providers,
         quirks=quirks.quirks(DIALECTS[dialect], offers[0].upstream_model) if dialect and offers else [],
         samples=[renderer.code(text, lang, tab=name) for name, lang, text in samples.for_model(site.address, facts.id)],
@@ -153,6 +155,20 @@ def _places(site: Site, served: ServedModel, offers: Sequence[Offer]) -> list[Pl
     return found
 
 
+def _sources(offers: Sequence[Offer]) -> list[tuple[str, str, list[str]]]:
+    """Return where the data policies were read: (source, date, whose regions), each source once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for each in offers:
+        if each.policy.source:
+            found.setdefault((each.policy.source, each.policy.source_date), []).append(each.provider)
+    return [(source, read, names) for (source, read), names in found.items()]
+
+
+def _family_name(site: Site, family: str) -> str:
+    page = site.library.pages.get(f"/families/{family}")
+    return (page.title if page is not None else family.capitalize()).removesuffix(" models")
+
+
 def _abilities(served: ServedModel) -> list[tuple[str, str, str]]:
     model, can, think = served.model, served.model.abilities, served.model.reasoning
     rows = [
@@ -166,7 +182,7 @@ def _abilities(served: ServedModel) -> list[tuple[str, str, str]]:
     ]
     if think.supported:
         rows.append(("Thinking can be switched off", figures.yes_no(think.can_disable), "reasoning_effort: none"))
-        rows.append(("Thinks unless told not to", figures.yes_no(think.default_on), ""))
+        rows.append(("Thinks unless told not to", figures.yes_no(think.default_on), "nothing: the default"))
         if think.efforts:
             rows.append(("Effort words", ", ".join(think.efforts), "reasoning_effort"))
         rows.append(("`max_tokens` covers thinking", figures.yes_no(think.limit_covers_reasoning), "max_tokens"))

@@ -2,64 +2,21 @@
 
 from smartoken.web import openapi
 from smartoken.web.library import Document
+from smartoken.web.pages.menus import MADE, docs_menu, menu_beside
 from smartoken.web.render import SAMPLE_ADDRESS, Renderer
 from smartoken.web.resources import Answer, Asked, text_answer
-
-GROUPS = ("Start", "Concepts", "Guides", "Migrate", "Reference", "Operate")
-_DEFAULT_GROUP = "Operate"
-_HIDDEN = ("/docs/decisions",)
-# Made by the program beside the Markdown: address, title, group.
-MADE = (
-    ("/docs/api", "API reference", "Reference"),
-    ("/help/errors", "Errors", "Reference"),
-    ("/docs/errors/upstream", "Provider errors", "Reference"),
-    ("/docs/provider-keys", "Provider keys from abroad", "Start"),
-    ("/migrate/check", "Migration check", "Migrate"),
-)
-# Pages without front matter, since they are also read as files: where they stand in the menu.
-PLACED = {
-    "/docs/acceptance": ("Operate", 90),
-    "/docs/quickstart": ("Start", 1),
-    "/docs/clients": ("Start", 30),
-    "/docs/sandbox": ("Guides", 40),
-    "/docs/billing": ("Concepts", 80),
-    "/docs/commands": ("Reference", 20),
-    "/docs/configuration": ("Reference", 10),
-    "/docs/setup-file": ("Reference", 30),
-    "/docs/metrics": ("Reference", 40),
-    "/docs/glossary": ("Reference", 90),
-    "/docs/catalog": ("Reference", 50),
-    "/docs/dialects": ("Reference", 60),
-}
-
-SHORT = {"/docs/acceptance": "Acceptance list", "/docs/dialects": "Dialects", "/docs/setup-file": "Set-up file"}
-
-
-def menu(renderer: Renderer) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the docs' menu: groups with (title, address) in order."""
-    found: dict[str, list[tuple[int, str, str]]] = {name: [] for name in GROUPS}
-    made = {address for address, _, _ in MADE}
-    for page in renderer.site.library.pages.values():
-        if not page.address.startswith(("/docs/", "/migrate/")) or page.address.startswith(_HIDDEN):
-            continue
-        if page.address in made:
-            continue
-        group, order = PLACED.get(page.address, (page.group or _DEFAULT_GROUP, page.order))
-        found.setdefault(group, []).append((order, SHORT.get(page.address, page.title), page.address))
-    for address, title, group in MADE:
-        found[group].append((25, title, address))
-    return [(name, [(title, address) for _, title, address in sorted(rows)]) for name, rows in found.items() if rows]
 
 
 def index(renderer: Renderer, asked: Asked) -> Answer:
     """Return the front page of the docs."""
     descriptions = {each.address: each.description for each in renderer.site.library.pages.values()}
+    descriptions |= {address: said for address, _, _, said in MADE}
     return renderer.page(
         "docs.html",
         title="Documentation",
         description="Quickstart, concepts, guides, reference: every setting, command, error and metric of SmarToken.",
         path=asked.path,
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
         descriptions=descriptions,
     )
 
@@ -69,7 +26,6 @@ def document(renderer: Renderer, asked: Asked) -> Answer | None:
     page = renderer.site.library.pages.get(asked.path)
     if page is None:
         return None
-    in_docs = page.address.startswith(("/docs/", "/migrate/"))
     return renderer.page(
         "document.html",
         title=page.title,
@@ -77,7 +33,7 @@ def document(renderer: Renderer, asked: Asked) -> Answer | None:
         path=asked.path,
         document=page,
         rendered=renderer.markdown(page),
-        groups=menu(renderer) if in_docs else [],
+        groups=menu_beside(renderer, page.address),
         up=_up(renderer, page),
     )
 
@@ -130,7 +86,7 @@ def api(renderer: Renderer, asked: Asked) -> Answer:
         title="API reference",
         description="Every endpoint of SmarToken: calls under /v1, accounts and administration under /api/v1.",
         path=asked.path,
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
         topics=openapi.topics(renderer.site.openapi()),
     )
 
@@ -147,7 +103,7 @@ def api_topic(renderer: Renderer, asked: Asked) -> Answer | None:
         title=f"API: {name}",
         description=f"The endpoints for {name} under /api/v1: what they take, what they answer, which right they need.",
         path=asked.path,
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
         operations=found,
         topics=list(topics),
     )

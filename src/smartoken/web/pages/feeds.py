@@ -5,7 +5,7 @@ from html import escape
 from smartoken.errors import all_errors
 from smartoken.web import openapi
 from smartoken.web.pages.catalog import all_rows
-from smartoken.web.pages.documents import menu
+from smartoken.web.pages.menus import docs_menu
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked, Site, moved, text_answer
 
@@ -71,7 +71,7 @@ def llms(renderer: Renderer, asked: Asked) -> Answer:
         f"- Prices as JSON: {address}/pricing.json",
         f"- Control API: {address}/api/openapi.json",
     ]
-    for name, rows in menu(renderer):
+    for name, rows in docs_menu(renderer):
         lines += ["", f"## {name}", ""]
         for title, link in rows:
             page = pages.get(link)

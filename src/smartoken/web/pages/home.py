@@ -33,5 +33,6 @@ def home(renderer: Renderer, asked: Asked) -> Answer:
         families=len({each.family for each in real}),
         providers=len(site.catalog.providers),
         ready=sum(each.ready for each in real),
+        cards=sum(each.play for each in rows),
         draining=site.not_ready(),
     )

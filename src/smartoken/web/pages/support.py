@@ -2,32 +2,26 @@
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from smartoken.errors import SmartokenError, all_errors
 from smartoken.providers.dialect import OPENAI
 from smartoken.providers.registry import DIALECTS
 from smartoken.web import search as index
 from smartoken.web.failure_words import MEANINGS, own_rules, shown_when
-from smartoken.web.library import plain
+from smartoken.web.library import Document, plain
 from smartoken.web.pages.catalog import all_rows
-from smartoken.web.pages.documents import menu
+from smartoken.web.pages.menus import codes, docs_menu, errors_menu, grouped_codes
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked, Site
 
 _FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _FURNITURE = re.compile(r"^(?:#+ .*|\|[-:| ]+\||<!--.*-->)$", re.MULTILINE)  # headings, rules of tables, blocks
+_FACTS = re.compile(r"^\| HTTP status .*\n\|[-| ]+\|\n(?:\|.*\n)+\n?", re.MULTILINE)
+_FIX = re.compile(r"^## What to do\n\n(.*?)\n(?=## |\Z)", re.MULTILINE | re.DOTALL)
 _HEADS = re.compile(r"^#+ (.+)$", re.MULTILINE)
-
-
-def codes() -> dict[str, list[type[SmartokenError]]]:
-    """Return the classes of every error code, by status."""
-    found: dict[str, list[type[SmartokenError]]] = defaultdict(list)
-    for each in sorted(all_errors(), key=lambda kind: (kind.status, kind.code)):
-        found[each.code].append(each)
-    return found
 
 
 def help_home(renderer: Renderer, asked: Asked) -> Answer:
@@ -39,7 +33,8 @@ def help_home(renderer: Renderer, asked: Asked) -> Answer:
         description="Answers about keys, billing, errors and production, each also visible in the product.",
         path=asked.path,
         rendered=renderer.markdown(page) if page is not None else None,
-        codes=codes(),
+        kinds=codes(),
+        grouped=grouped_codes(),
     )
 
 
@@ -51,9 +46,10 @@ def errors(renderer: Renderer, asked: Asked) -> Answer:
         title="Errors",
         description="Every error code with its HTTP status, cause, fix, whether to retry and whether it is billed.",
         path=asked.path,
-        codes=codes(),
+        kinds=codes(),
+        grouped=grouped_codes(),
         rendered=renderer.markdown(page),
-        groups=menu(renderer),
+        groups=errors_menu(),
     )
 
 
@@ -69,9 +65,20 @@ def error(renderer: Renderer, asked: Asked) -> Answer | None:
         description=f"{kinds[0].code}, HTTP {kinds[0].status}: {(kinds[0].__doc__ or '').strip()} Causes and the fix.",
         path=asked.path,
         kinds=kinds,
-        rendered=renderer.markdown(page),
-        groups=menu(renderer),
+        rendered=renderer.markdown(fix_first(page)),
+        groups=errors_menu(),
     )
+
+
+def fix_first(page: Document) -> Document:
+    """Return an error's page with what to do before everything else, and without the table that the chips repeat."""
+    body = _FACTS.sub("", page.body, count=1)
+    found = _FIX.search(body)
+    if found is None:
+        return page
+    head, _, causes = body.replace(found[0], "").partition("\n## ")
+    quoted = "\n".join(f"> {line}".rstrip() for line in f"[!FIX] {found[1].strip()}".splitlines())
+    return replace(page, body=f"{head.strip()}\n\n{quoted}\n\n## {causes}")
 
 
 def upstream_errors(renderer: Renderer, asked: Asked) -> Answer:
@@ -87,7 +94,7 @@ def upstream_errors(renderer: Renderer, asked: Asked) -> Answer:
         path=asked.path,
         dialects=rows,
         meanings=MEANINGS,
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
     )
 
 
@@ -107,7 +114,7 @@ def provider_keys(renderer: Renderer, asked: Asked) -> Answer:
         records=[(each, counts[each.id]) for each in records],
         rendered=renderer.markdown(page) if page is not None else None,
         here=set(site.directory.current.providers),
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
     )
 
 
@@ -117,7 +124,7 @@ def entries(site: Site) -> list[index.Entry]:
     for page in site.library.pages.values():
         heads = " · ".join(plain(each) for each in _HEADS.findall(page.body))
         words = plain(_FURNITURE.sub(" ", _FENCES.sub(" ", page.body)).replace("|", " "))
-        kind = "Error" if page.address.startswith("/help/errors/") else "Docs"
+        kind = _kind(page.address)
         found.append(index.Entry(kind, page.title, page.address, heads, words, page.description))
     for row in all_rows(site):
         model = site.directory.current.models[row.id.lower()].model
@@ -126,6 +133,12 @@ def entries(site: Site) -> list[index.Entry]:
             index.Entry("Model", model.name, row.path, names, f"{model.description} {names}", model.description)
         )
     return found
+
+
+def _kind(address: str) -> str:
+    if address.startswith("/docs/decisions/"):
+        return "Decision"
+    return "Error" if address.startswith("/help/errors/") else "Docs"
 
 
 def search(renderer: Renderer, asked: Asked) -> Answer:

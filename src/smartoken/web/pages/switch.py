@@ -1,7 +1,7 @@
 """The migration check: paste a request or a snippet, read what to change. Nothing that is pasted is kept."""
 
 from smartoken.web.linter import MAX_TEXT, lint
-from smartoken.web.pages.documents import menu
+from smartoken.web.pages.menus import docs_menu
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked
 
@@ -36,13 +36,15 @@ def check(renderer: Renderer, asked: Asked) -> Answer:
         return alias.model if alias is not None else None
 
     example = next((each.openrouter_ids[0] for each in site.catalog.models.values() if each.openrouter_ids), "")
+    shown = text or SAMPLE.format(model=example)
     return renderer.page(
         "check.html",
         kept=not asked.form,
         title="Migration check",
         description="Paste a request or an SDK snippet from OpenRouter or OpenAI: each field that changes, and how.",
         path=asked.path,
-        text=text or SAMPLE.format(model=example),
+        text=shown,
+        lines=min(max(shown.count("\n") + 2, 10), 28),
         report=lint(text, site.address, known) if text.strip() else None,
-        groups=menu(renderer),
+        groups=docs_menu(renderer),
     )
