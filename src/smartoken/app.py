@@ -270,7 +270,7 @@ def _assemble(
         metrics_token=settings.metrics_token,
         notice_query=Lookout(store.pepper, lambda: watch.current, _exposing(store, watch)).notice,
     )
-    worker = Worker(settings, store, watch, gateway, cashier, clock, Desk(gateway, client))
+    worker = Worker(settings, store, watch, gateway, cashier, clock, Desk(gateway, client, settings.drill_longest_s))
     return worker
 
 

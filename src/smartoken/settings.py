@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8000
 MIN_TOKEN = 32
+DRILL_LONGEST_S, _MOST_DRILL_S = 300, 3_600
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -48,6 +49,7 @@ class Settings:
     admin_token: str | None = None
     secret_key: str | None = None
     metrics_token: str | None = None
+    drill_longest_s: int = DRILL_LONGEST_S
     log_level: str = "info"
     log_format: str | None = None  # None: text on a terminal, else JSON
     https_proxy: str | None = None
@@ -100,6 +102,7 @@ class Settings:
             admin_token=_token("SMARTOKEN_ADMIN_TOKEN", env.get("SMARTOKEN_ADMIN_TOKEN")),
             secret_key=_token("SMARTOKEN_SECRET_KEY", env.get("SMARTOKEN_SECRET_KEY")),
             metrics_token=_token("SMARTOKEN_METRICS_TOKEN", env.get("SMARTOKEN_METRICS_TOKEN")),
+            drill_longest_s=_seconds("SMARTOKEN_DRILL_LONGEST_S", env.get("SMARTOKEN_DRILL_LONGEST_S")),
             log_level=level,
             log_format=log_format,
             https_proxy=_proxy(env.get("HTTPS_PROXY") or env.get("https_proxy")),
@@ -124,6 +127,14 @@ def _port(text: str | None) -> int:
         return DEFAULT_PORT
     if not text.isdigit() or not 0 <= int(text) < 65_536:  # noqa: PLR2004 - the range of ports
         raise SettingError(f"SMARTOKEN_PORT must be a number from 0 to 65535, got {text!r}")
+    return int(text)
+
+
+def _seconds(name: str, text: str | None) -> int:
+    if not text:
+        return DRILL_LONGEST_S
+    if not text.isdigit() or not 0 < int(text) <= _MOST_DRILL_S:
+        raise SettingError(f"{name} must be a number of seconds from 1 to {_MOST_DRILL_S}, got {text!r}")
     return int(text)
 
 

@@ -9,6 +9,7 @@ from smartoken.commands.api import connected
 from smartoken.commands.terminal import FAILED, Json, RefusedError, invocation, say, say_json, table
 
 ROOT = "/admin/drills"
+SIDES = ("without_fault", "with_fault", "added")
 Fault = Annotated[
     str,
     typer.Option(
@@ -64,7 +65,7 @@ def _run(context: typer.Context, body: dict[str, Any], *, json_output: bool) -> 
     else:
         _say(found)
     if not found["passed"]:
-        raise RefusedError("Clients were harmed, or an answer that broke off did not say so.", FAILED)
+        raise RefusedError("The drill did not pass: " + "; ".join(found["result"].get("why_not", [])) + ".", FAILED)
 
 
 def _number(text: str) -> int | float | str:
@@ -81,9 +82,18 @@ def _say(found: dict[str, Any]) -> None:
     result = found["result"]
     rows = [[name, value] for name, value in result.items() if not isinstance(value, list | dict)]
     say(table(("figure", "value"), rows))
-    for name in ("errors_to_clients", "failed_attempts_by_cause", "ttft_ms"):
+    for name in ("errors_to_clients", "failed_attempts_by_cause", "cost_of_failed_attempts"):
         if result.get(name):
             say(f"{name}: " + ", ".join(f"{each} {count}" for each, count in result[name].items()))
+    times = [
+        [name, part, *(result[name][part][each] for each in SIDES)]
+        for name in ("ttft_ms", "total_ms", "unaffected_ttft_ms")
+        for part in ("p50", "p95")
+        if name in result
+    ]
+    say(table(("time", "of", *SIDES), times))
+    for each in result.get("why_not", []):
+        say(f"Not passed: {each}.")
     say(f"Kept as {found['id']}; `smartoken drill show {found['id']}` prints the evidence.")
 
 

@@ -74,11 +74,15 @@ class DrillRun(Body):
     ]  # fmt: skip
     percent: int = Field(default=100, ge=1, le=100, description="of the attempts at the primary offer")
     calls: int = Field(default=20, ge=1, le=500)
+    baseline: int = Field(default=20, ge=0, le=500, description="calls without the fault beforehand, to compare with")
     concurrency: int = Field(default=4, ge=1, le=50)
     max_tokens: int = Field(default=64, ge=1, le=4096)
     stream: bool = True
     key: str | None = Field(default=None, description="id of the API key that calls; sandbox models need none")
     delay_ms: int = Field(default=1000, ge=1, le=30_000, description="of a slow first token")
     longest_wait_ms: int = Field(default=3000, ge=1, le=60_000, description="of a hang or a stall")
+    longest_s: float | None = Field(
+        default=None, gt=0, le=3600, description="of the whole drill; at most SMARTOKEN_DRILL_LONGEST_S"
+    )
     live: str | None = Field(default=None, description="the model's name, typed out: its live traffic is broken")
     seconds: float = Field(default=10.0, gt=0, le=60, description="how long live traffic is broken")

@@ -38,8 +38,9 @@ class _Tried:
 class Desk:
     """One worker's."""
 
-    def __init__(self, gateway: Gateway, client: Upstream) -> None:
+    def __init__(self, gateway: Gateway, client: Upstream, longest_drill_s: float = 300.0) -> None:
         self._gateway = gateway
+        self._longest_drill_s = longest_drill_s
         self._client = client
         self._drilling = asyncio.Lock()
 
@@ -141,9 +142,11 @@ class Desk:
         async with self._drilling:
             if terms["live"] is not None:
                 return await self._live(terms, broken)
+            longest = min(terms["longest_s"] or self._longest_drill_s, self._longest_drill_s)
             wanted = Terms(
                 model=terms["model"], breakage=broken, calls=terms["calls"], concurrency=terms["concurrency"],
                 max_tokens=terms["max_tokens"], stream=terms["stream"], key=terms["key"],
+                baseline=terms["baseline"], longest_s=longest,
             )  # fmt: skip
             return await Drill(self._gateway, self._client, wanted).run()
 
@@ -159,7 +162,9 @@ class Desk:
         primary = next((share.offer for tier in directory.lane(model).route.tiers for share in tier.shares), "")
         upstream, upstreams = BrokenUpstream(self._client, broken), self._gateway.upstreams
         seconds = min(terms["seconds"], LONGEST_LIVE_S)
-        upstreams.detour = lambda target: upstream if target.offer.offer.id == primary else self._client
+        upstreams.detour = lambda target: (
+            upstream.towards(target.offer.provider.dialect) if target.offer.offer.id == primary else self._client
+        )
         try:
             await asyncio.sleep(seconds)
         finally:
@@ -170,7 +175,7 @@ class Desk:
             "primary": primary,
             "seconds": seconds,
             "attempts": upstream.attempts,
-            "broken_attempts": upstream.injected,
+            "broken_attempts": upstream.struck,
             "rows": [],
         }
 

@@ -1,12 +1,13 @@
 """Fallback drills: real calls through the real gateway while its primary offer is broken on purpose.
 
 The drill has a relay and breakers of its own, so that what it breaks rests nowhere else; money, records and the
-directory are the gateway's. Calls are made as one key, by default the demo's for ``sandbox/*``. Live traffic is only
-broken by whoever types the model's name, for a bounded time, in the worker that answers.
+directory are the gateway's. Calls are made as one key, by default the demo's for ``sandbox/*``. Whatever happens, a
+drill is over after ``longest_s``: calls under way then lose their client and are settled as the calls of any other
+client who leaves. Drills on live traffic are in ``live_drill.py``.
 """
 
 import asyncio
-import statistics
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 
 from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.gateway.call import Target
-from smartoken.gateway.faults import AFTER_CONTENT, Breakage, BrokenUpstream, Fault
+from smartoken.gateway.faults import Breakage, BrokenUpstream, Strike
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.pipeline import chat
 from smartoken.gateway.plan import resolve
@@ -23,19 +24,17 @@ from smartoken.gateway.reply import Message, Reply
 from smartoken.gateway.request import Request
 from smartoken.gateway.resources import Gateway
 from smartoken.gateway.upstreams import Upstreams
+from smartoken.gateway.verdict import CONTENT, Told, judged
 from smartoken.identity.facts import Caller
-from smartoken.money import amount_text
 from smartoken.operations import demo
-from smartoken.operations.directory import Directory
+from smartoken.operations.directory import Directory, ServedOffer
+from smartoken.providers.answers import read_answer_bytes
+from smartoken.providers.registry import dialect
 from smartoken.providers.upstream import Upstream
-from smartoken.usage.records import CallRecord
 
-BASELINE_CALLS = 5
 RECOVERY_S, RECOVERY_STEP_S = 12.0, 0.25
-_DONE = b"data: [DONE]\n\n"
-_OK = 200
-_SHOWN = ("offer", "failure", "why")
-_FAILED_HONESTLY = ("upstream_cut", "stalled")
+LEAVING_S = 2.0  # what calls under way have to settle after their client left
+_CLIENT: ContextVar[Told | None] = ContextVar("client", default=None)  # whose call this task is
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +44,13 @@ class Terms:
     model: str
     breakage: Breakage
     calls: int = 20
+    baseline: int = 20  # calls without the fault beforehand, to compare with; at most as many as with it
     concurrency: int = 4
     max_tokens: int = 64
     stream: bool = True
     key: str | None = None  # id of an API key; None: the demo's
+    longest_s: float = 300.0  # of the whole drill
     prompt: str = "Say hello to the fleet and count slowly to twenty."
-
-
-@dataclass(slots=True)
-class Told:
-    """What one client was told."""
-
-    status: int = 0
-    body: bytes = b""
-    ttft_ms: float | None = None
-    total_ms: float = 0.0
-    record: CallRecord | None = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether it got a whole answer."""
-        if self.status != _OK:
-            return False
-        return self.body.endswith(_DONE) if b"data: " in self.body else b'"choices"' in self.body
-
-    @property
-    def honest(self) -> bool:
-        """Whether an answer that broke off says so."""
-        streamed = b'"finish_reason":"error"' in self.body and not self.body.endswith(_DONE)
-        return streamed or self.status >= 400  # noqa: PLR2004 - HTTP's own
 
 
 class Trusted:
@@ -124,8 +101,14 @@ class Drill:
         lane = directory.lane(model)
         self._offers = [share.offer for tier in lane.route.tiers for share in tier.shares]
         self.primary = self._offers[0] if self._offers else ""
-        self._broken = BrokenUpstream(client, terms.breakage)
+        self._broken = BrokenUpstream(client, terms.breakage, _noted)
         self._client = client
+        self._primary_offer = next((each for each in model.offers if each.offer.id == self.primary), None)
+        self._stopped = asyncio.Event()
+        self._before: list[Told] = []
+        self._told: list[Told] = []
+        self._open: set[Reply] = set()
+        self._recovered: float | None = None
         self.breaking = False
         upstreams = Upstreams(client, gateway.clock)
         upstreams.detour = self._detour
@@ -137,11 +120,19 @@ class Drill:
             metrics=Metrics(),
         )
 
+    def stop(self) -> None:
+        """End it early; ``run`` returns what there is."""
+        self._stopped.set()
+
     def _detour(self, target: Target) -> Upstream:
-        return self._broken if self.breaking and target.offer.offer.id == self.primary else self._client
+        if self.breaking and target.offer.offer.id == self.primary:
+            return self._broken.towards(target.offer.provider.dialect)
+        return self._client
 
     async def _call(self) -> Told:
+        """Make one call, in a task of its own: what is struck in it is told to its client."""
         terms, told = self._terms, Told()
+        _CLIENT.set(told)
         loop = asyncio.get_running_loop()
         body = {
             "model": terms.model,
@@ -159,7 +150,7 @@ class Drill:
             if message["type"] == "http.response.start":
                 told.status = message["status"]
                 return
-            if told.ttft_ms is None and b'"content":"' in message["body"]:
+            if told.ttft_ms is None and CONTENT.search(message["body"]):
                 told.ttft_ms = (loop.time() - started) * 1000
             told.body += message["body"]
 
@@ -172,7 +163,11 @@ class Drill:
             "client": None,
         }
         reply = Reply(send)
-        await chat(self._gateway, Request(scope, receive), reply)
+        self._open.add(reply)
+        try:
+            await chat(self._gateway, Request(scope, receive), reply)
+        finally:
+            self._open.discard(reply)
         told.total_ms = (loop.time() - started) * 1000
         call_id = next((value.decode() for name, value in reply.headers if name == b"x-request-id"), "")
         told.record = self._gateway.settler.recent(call_id) or await self._gateway.stored_call(
@@ -180,111 +175,92 @@ class Drill:
         )
         return told
 
-    async def _many(self, calls: int) -> list[Told]:
+    async def _many(self, calls: int, told: list[Told]) -> None:
         gate = asyncio.Semaphore(self._terms.concurrency)
 
-        async def one() -> Told:
+        async def one() -> None:
             async with gate:
-                return await self._call()
+                if not self._stopped.is_set():
+                    told.append(await self._call())
 
-        return list(await asyncio.gather(*(one() for _ in range(calls))))
+        await asyncio.gather(*(one() for _ in range(calls)))
 
     async def _recovered_s(self) -> float | None:
         """Return when the primary answered again by real calls alone; None: not within the time that is waited."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        while loop.time() - started < RECOVERY_S:
+        while loop.time() - started < RECOVERY_S and not self._stopped.is_set():
             told = await self._call()
             if told.answered and told.record is not None and told.record.offer == self.primary:
                 return round(loop.time() - started, 2)
+            if self._rests_s() > RECOVERY_S - (loop.time() - started):
+                return None  # it cannot be back in time
             await asyncio.sleep(RECOVERY_STEP_S)
         return None
 
+    def _rests_s(self) -> float:
+        """Return for how long the primary still rests."""
+        rows = self._gateway.upstreams.pools.breakers.rows(self._gateway.clock.monotonic())
+        return max((each.wait_s for each in rows if each.offer in ("", self.primary)), default=0.0)
+
+    async def _phases(self) -> None:
+        await self._many(min(self._terms.baseline, self._terms.calls), self._before)
+        self.breaking = True
+        await self._many(self._terms.calls, self._told)
+        self.breaking = False
+        self._recovered = await self._recovered_s()
+
     async def run(self) -> dict[str, Any]:
         """Run it; returns the result as it is stored."""
-        baseline = await self._many(min(BASELINE_CALLS, self._terms.calls))
-        self.breaking = True
-        told = await self._many(self._terms.calls)
+        loop = asyncio.get_running_loop()
+        work, stop = loop.create_task(self._phases()), loop.create_task(self._stopped.wait())
+        await asyncio.wait({work, stop}, timeout=self._terms.longest_s, return_when=asyncio.FIRST_COMPLETED)
+        ended = "finished" if work.done() else "stopped" if stop.done() else "cut_short"
         self.breaking = False
-        recovered = await self._recovered_s()
-        upstreams = self._gateway.upstreams
-        rows = upstreams.pools.breakers.rows(self._gateway.clock.monotonic())
-        back = max((each.wait_s for each in rows if each.offer in ("", self.primary)), default=0.0)
+        stop.cancel()
+        if not work.done():
+            await self._leave(work)
+        if work.done() and not work.cancelled():
+            work.result()
         return {
-            **judged(self._terms, self.primary, baseline, told),
+            **judged(self.primary, self._before, self._told, ended, self._cost_of),
             "fallbacks": [each for each in self._offers if each != self.primary],
             "key": self._caller.key.id,
-            "broken_attempts": self._broken.injected,
-            "primary_back_after_s": recovered,
-            "primary_rests_s": None if recovered is not None else round(back, 1),
+            "broken_attempts": self._broken.struck,
+            "primary_back_after_s": self._recovered,
+            "primary_rests_s": None if self._recovered is not None else round(self._rests_s(), 1),
         }
 
+    async def _leave(self, work: asyncio.Task[None]) -> None:
+        """Let every client of the drill hang up, and what is under way settle."""
+        self._stopped.set()
+        self._broken.end()
+        for reply in list(self._open):
+            reply.left()
+        await asyncio.wait({work}, timeout=LEAVING_S)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
 
-def _median(figures: list[float]) -> float | None:
-    return round(statistics.median(figures), 1) if figures else None
-
-
-def _added(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else round(after - before, 1)
-
-
-def judged(terms: Terms, primary: str, baseline: list[Told], told: list[Told]) -> dict[str, Any]:
-    """Return the figures of a drill and whether it passed.
-
-    It passes when every call whose fault showed before content was answered, every other one ended honestly, and
-    none ended as if it were whole.
-    """
-    late = terms.stream and terms.breakage.fault in AFTER_CONTENT
-    eligible = [each for each in told if not (late and _broke_late(each))]
-    others = [each for each in told if late and _broke_late(each)]
-    errors: dict[str, int] = {}
-    causes: dict[str, int] = {}
-    for each in told:
-        record = each.record
-        if not each.answered:
-            code = (record.error_code if record is not None else None) or str(each.status)
-            errors[code] = errors.get(code, 0) + 1
-        for attempt in record.attempts if record is not None else ():
-            if attempt["failure"] is not None:
-                causes[attempt["failure"]] = causes.get(attempt["failure"], 0) + 1
-    answered = sum(each.answered for each in eligible)
-    first = _median([each.ttft_ms for each in told if each.ttft_ms is not None])
-    first_before = _median([each.ttft_ms for each in baseline if each.ttft_ms is not None])
-    whole, whole_before = (_median([each.total_ms for each in some]) for some in (told, baseline))
-    records = [each.record for each in told if each.record is not None]
-    return {
-        "passed": answered == len(eligible) and all(each.honest for each in others),
-        "primary": primary,
-        "calls": len(told),
-        "answered": sum(each.answered for each in told),
-        "eligible": len(eligible),
-        "eligible_answered": answered,
-        "ended_honestly": sum(each.honest for each in others),
-        "errors_to_clients": errors,
-        "attempts": sum(len(each.attempts) for each in records),
-        "failed_attempts_by_cause": causes,
-        "ttft_ms": {"without_fault": first_before, "with_fault": first, "added": _added(first, first_before)},
-        "total_ms": {"without_fault": whole_before, "with_fault": whole, "added": _added(whole, whole_before)},
-        "charged_usd": amount_text(sum(each.charge_nano for each in records)),
-        "rows": [
-            {
-                "call": each.id,
-                "end": each.end_reason,
-                "status": each.status,
-                "offer": each.offer,
-                "attempts": [
-                    {name: tried.get(name) for name in ("offer", "failure", "why")} for tried in each.attempts
-                ],
-                "charge_usd": amount_text(each.charge_nano),
-            }
-            for each in records
-        ],
-    }
+    def _cost_of(self, answer: bytes) -> tuple[str, int] | None:
+        """Return currency and nano of what the primary's provider takes for an answer; None: not known."""
+        offer = self._primary_offer
+        if offer is None or offer.cost is None:
+            return None
+        return cost_of(self._gateway, offer, answer)
 
 
-def _broke_late(told: Told) -> bool:
-    """Whether the fault showed after content had reached the client."""
-    return told.record is not None and told.record.end_reason in _FAILED_HONESTLY
+def _noted(strike: Strike) -> None:
+    told = _CLIENT.get()
+    if told is not None:
+        told.struck(strike)
 
 
-FAULTS = tuple(each.value for each in Fault)
+def cost_of(gateway: Gateway, offer: ServedOffer, answer: bytes) -> tuple[str, int] | None:
+    """Return currency and nano of what a provider takes for a whole answer; None: not known."""
+    usage = read_answer_bytes(dialect(offer.provider.dialect), answer).usage
+    if usage is None or offer.cost is None:
+        return None
+    return offer.cost.currency, gateway.tariffs.at(offer.cost, gateway.clock.now()).charge(
+        usage, thinking=b'"reasoning_content"' in answer
+    ).nano

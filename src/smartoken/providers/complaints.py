@@ -28,8 +28,8 @@ deepseek    key_invalid       401 {"error":{"message":"Authentication Fails, You
                                   "type":"authentication_error","param":null,"code":"invalid_request_error"}}
 deepseek    provider_capacity 503 {"error":{"message":"Service is too busy. Please try again later.",
                                   "type":"service_unavailable_error","param":null,"code":"invalid_request_error"}}
-qwen        key_broke         400 {"error":{"message":"Access denied, please make sure your account is in good standing",
-                                  "type":"Arrearage","param":null,"code":"Arrearage"}}
+qwen        key_broke         400 {"error":{"type":"Arrearage","param":null,"code":"Arrearage",
+                                  "message":"Access denied, please make sure your account is in good standing."}}
 qwen        key_broke         429 {"error":{"code":"PostpaidBillOverdue","param":null,
                                   "message":"The postpaid bill is overdue.","type":"PostpaidBillOverdue"}}
 qwen        own_rate_limit    429 {"error":{"code":"limit_requests","param":null,

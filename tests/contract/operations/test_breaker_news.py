@@ -15,13 +15,14 @@ from smartoken.routing.breakers import OPEN_S, TRIP_FAILURES, Breakers
 PAIR = ("up1:alpha", "pkey_1")
 TERMS = {"model": "Test/Alpha", "fault": "cut", "percent": 50, "live": None}
 RESULT = {
-    "passed": True, "primary": "up1:alpha", "calls": 2, "answered": 1, "eligible": 1, "eligible_answered": 1,
-    "ended_honestly": 1, "attempts": 2, "broken_attempts": 1, "charged_usd": "0.000010",
-    "errors_to_clients": {"upstream_cut": 1},
-    "failed_attempts_by_cause": {"cut": 1}, "primary_back_after_s": 0.1,
-    "ttft_ms": {"without_fault": 1.0, "with_fault": 2.0, "added": 1.0},
-    "total_ms": {"without_fault": 1.0, "with_fault": 2.0, "added": 1.0},
+    "passed": True, "why_not": [], "ended": "finished", "primary": "up1:alpha", "calls": 2, "answered": 1,
+    "broken_calls": 1, "eligible": 0, "eligible_answered": 0, "after_content": 1, "ended_honestly": 1,
+    "attempts": 2, "broken_attempts": 1, "charged_usd": "0.000010", "errors_to_clients": {"upstream_cut": 1},
+    "failed_attempts_by_cause": {"cut": 1}, "primary_back_after_s": 0.1, "cost_of_failed_attempts": {"USD": "0.000004"},
+    "ttft_ms": {"p50": {"without_fault": 1.0, "with_fault": 2.0, "added": 1.0},
+                "p95": {"without_fault": 3.0, "with_fault": None, "added": None}},
     "rows": [{"call": "call_1", "end": "upstream_cut", "status": 200, "offer": "up1:alpha", "charge_usd": "0.000010",
+              "fault": "after content",
               "attempts": [{"offer": "up1:alpha", "failure": "cut", "why": None}]}],
 }  # fmt: skip
 
@@ -104,7 +105,10 @@ def test_a_drill_is_kept_with_its_date_and_exported_as_evidence(room):
     assert room.ask("GET", f"/api/v1/admin/drills/{kept['id']}").body["result"] == RESULT
     page = room.ask("GET", f"/api/v1/admin/drills/{kept['id']}/evidence").raw.decode()
     assert "**Passed**" in page
-    assert "| call_1 | upstream_cut | up1:alpha | up1:alpha (cut) | 0.000010 |" in page
+    assert "| call_1 | after content | upstream_cut | up1:alpha | up1:alpha (cut) | 0.000010 |" in page
+    assert "| first token, p50 | 1.0 | 2.0 | 1.0 |" in page
+    assert "| first token, p95 | 3.0 | unknown | unknown |" in page
+    assert "| cost of failed attempts | USD: 0.000004 |" in page
     with pytest.raises(NotFoundError):
         room.read(drills.one, "drill_of_nobody")
 
