@@ -63,6 +63,7 @@ class Target(NamedTuple):
     body: dict[str, Any]
     warnings: tuple[str, ...] = ()
     why: str = ""  # what put it in its place; empty where there was nothing to decide
+    path: str | None = None  # from the host on; None: the usual one of the dialect, behind the base URL
 
 
 class Wish(NamedTuple):
@@ -102,7 +103,7 @@ class Attempt:
     retry_after_s: float | None = None
     ttft_ms: int | None = None
     ended_ms: int | None = None
-    usage: TokenUsage | None = None
+    usage: TokenUsage | None = None  # kept where several attempts told one answer, or one was started beside another
     why: str = ""
 
     def row(self) -> dict[str, Any]:
@@ -121,7 +122,23 @@ class Attempt:
         }
         if self.why:
             shown["why"] = self.why
+        if self.usage is not None:
+            shown["usage"] = {
+                "prompt_tokens": self.usage.prompt,
+                "cached_tokens": self.usage.cached,
+                "completion_tokens": self.usage.completion,
+                "usage_source": self.usage.source.value,
+            }
         return shown
+
+
+class Part(NamedTuple):
+    """What one attempt contributed to an answer that several offers told."""
+
+    place: int  # of the attempt, from 1
+    target: Target
+    usage: TokenUsage
+    thinking: bool
 
 
 @dataclass(slots=True)
@@ -140,3 +157,4 @@ class Outcome:
     body: dict[str, Any] | None = None  # a whole answer, when not streamed
     thinking: bool = False  # whether reasoning was seen: some prices depend on it
     show_providers: bool = True
+    parts: tuple[Part, ...] = ()  # where several offers told the answer

@@ -80,7 +80,7 @@ class Logbook:
 
     def progress(self, call_id: str, counted: int, held: Held) -> None:
         """Note how much output was counted so far, and what the call holds by now."""
-        entry = {"id": call_id, "out": counted, "bound": held.hold.nano, "funds": held.hold.lines()}
+        entry = {"id": call_id, "out": held.before + counted, "bound": held.hold.nano, "funds": held.hold.lines()}
         self._journal.note(PROGRESS, orjson.dumps(entry))
 
     def final(self, record: CallRecord) -> None:

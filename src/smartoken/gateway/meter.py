@@ -89,6 +89,11 @@ class Meter:
         return self.most_tokens
 
     @property
+    def text(self) -> str:
+        """The answer seen so far, without thinking."""
+        return "".join(self._output)
+
+    @property
     def reasoning_text(self) -> str:
         """The thinking seen so far."""
         return "".join(self._reasoning)

@@ -73,6 +73,11 @@ class Queue:
             self._attempts += 1
             yield target
 
+    @property
+    def used_up(self) -> bool:
+        """Whether as many attempts were made as the route allows."""
+        return self._attempts >= self._plan.options.max_attempts
+
     def failed(self, target: Target, failure: Failure) -> float | None:
         """Return the pause before the next attempt; None when no other may be made."""
         options = self._plan.options

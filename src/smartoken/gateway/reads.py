@@ -14,7 +14,7 @@ from smartoken.ids import is_id
 from smartoken.money import amount_text, rate_text
 from smartoken.operations.directory import Directory, ServedModel
 from smartoken.routing.routes import breach
-from smartoken.usage.records import CallRecord
+from smartoken.usage.records import CallRecord, shown_lines
 
 
 def _band(band: Band) -> dict[str, Any]:
@@ -172,10 +172,7 @@ def shown_call(record: CallRecord, *, show_providers: bool) -> dict[str, Any]:
         "suspect": record.suspect,
         "charge_usd": amount_text(record.charge_nano),
         "price_version": record.price_version,
-        "price_lines": [
-            {"what": line["what"], "tokens": line["tokens"], "usd_per_1m": rate_text(line["rate"])}
-            for line in record.price_lines
-        ],
+        "price_lines": shown_lines(record.price_lines),
         "ttft_ms": record.ttft_ms,
         "total_ms": record.total_ms,
         "attempts": attempts,

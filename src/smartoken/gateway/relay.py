@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from smartoken.clock import Clock
-from smartoken.errors import InvalidRequestError
+from smartoken.errors import InvalidRequestError, SmartokenError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
 from smartoken.gateway.logbook import Logbook
@@ -17,7 +17,8 @@ from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.reply import Reply
-from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream
+from smartoken.gateway.seams import NOBODY, Story, charge_of, join, obstacle_of, rest_of, wanted
+from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RestStream
 from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.providers.answers import Answer, read_answer_bytes
@@ -43,7 +44,7 @@ class Relayed:
     meter: Meter = field(default_factory=Meter)
     response: UpstreamResponse | None = None
     sent: bool = False  # a request may have reached a provider
-    begun: bool = False  # content reached the client
+    stream: AnswerStream | None = None  # the last one that content came of
 
 
 class Relay:
@@ -164,11 +165,73 @@ class Relay:
                 attempt.ended_ms = self._elapsed_ms(call)
                 self._close(relayed)
             self._note_end(target, attempt, outcome)
+            if attempt.failure is not None and relayed.stream is not None and wanted(call):
+                await self._go_on(call, plan, (reply, relayed), queue)
             return
         if reply.gone:
             outcome.end, outcome.status = EndReason.CLIENT_LEFT, 499
         else:
             failed_everywhere(outcome, plan, failures)
+
+    async def _go_on(self, call: Call, plan: Plan, under_way: tuple[Reply, Relayed], queue: Queue) -> None:
+        """Let other offers tell the rest of an answer that broke off after content, where that is safe (seams.py)."""
+        reply, relayed = under_way
+        whole, model = relayed.outcome, plan.model.model
+        story = Story()
+        story.take(call, model, whole, relayed.meter)
+        while not (story.over or reply.gone or self._stopping):
+            able = (each for each in queue if obstacle_of(model, each.offer) is None)
+            planned = None if queue.used_up else next(able, None)
+            if planned is None:
+                story.end(NOBODY)
+                break
+            rest = rest_of(call, model, planned.offer, story)
+            target = await self._admitted_again(rest, plan._replace(targets=(planned,)), relayed, story)
+            told = None if target is None else await self._rest(rest, target, under_way)
+            if told is not None:
+                join(whole, told, story)
+                if whole.attempts[-1].failure is None:
+                    story.end()
+                elif not story.over:
+                    story.take(call, model, whole, relayed.meter)
+        whole.evidence = story.told(whole.evidence)
+
+    async def _admitted_again(self, rest: Call, plan: Plan, relayed: Relayed, story: Story) -> Target | None:
+        """Hold the money for the rest of an answer and return the target to send it to; None when it may not be."""
+        try:
+            spent = charge_of(story.parts, relayed.held.tariffs[0]).nano
+            again = await self._till.again(relayed.held, rest, plan, spent)
+            target = self._upstreams.continuing(plan.targets[0], Wish(rest, plan.model, None, again.plan.send_limit))
+        except InvalidRequestError:
+            return None
+        except SmartokenError as error:
+            story.end(error.code)
+            return None
+        again.before = story.pieces
+        relayed.held = again
+        return target._replace(why=f"goes on after {len(story.said)} characters")
+
+    async def _rest(self, rest: Call, target: Target, under_way: tuple[Reply, Relayed]) -> Outcome | None:
+        """Make one attempt at the rest of an answer; None when it failed before it said anything."""
+        reply, relayed = under_way
+        whole, pools = relayed.outcome, self._upstreams.pools
+        provider = target.offer.provider.id
+        attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(rest), why=target.why)
+        whole.attempts.append(attempt)
+        told = relayed.outcome = Outcome(target=target, attempts=whole.attempts)
+        pools.begin(target.offer, target.key)
+        try:
+            await self._attempt(rest, target, reply, relayed)
+        except AttemptFailedError as failed:
+            self._note_failure(target, attempt, failed.failure)
+            return None
+        finally:
+            relayed.outcome = whole
+            pools.end(target.offer, target.key)
+            attempt.ended_ms = self._elapsed_ms(rest)
+            self._close(relayed)
+        self._note_end(target, attempt, told)
+        return told
 
     def _note_end(self, target: Target, attempt: Attempt, outcome: Outcome) -> None:
         """Let the breakers know of an attempt whose answer reached the client, whole or not."""
@@ -273,6 +336,8 @@ class Relay:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
         stream = AnswerStream(call, target, outcome, reply)
+        if relayed.stream is not None:
+            stream = RestStream(call, target, outcome, reply, relayed.stream.created)
         purse = Purse(call, relayed.held, self._till, self._logbook)
         relayed.meter = stream.meter
         reader = StreamReader(dialect(target.offer.provider.dialect))
@@ -302,4 +367,4 @@ class Relay:
                 self._draining -= 1
         await stream.finish()
         self._upstreams.remember(call, reader.tool_call_ids, reader.reasoning_text)
-        relayed.begun = stream.begun
+        relayed.stream = stream

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from smartoken.billing.prices import Charge, Tariff, tariff
 from smartoken.catalog.offers import Price
 from smartoken.clock import Clock
-from smartoken.gateway.call import Call, EndReason, Outcome, Plan
+from smartoken.gateway.call import Call, EndReason, Outcome, Part, Plan
 from smartoken.gateway.logbook import Logbook
+from smartoken.gateway.seams import charge_of, price_lines
 from smartoken.gateway.till import Held, Till
 from smartoken.tokens import TokenUsage
 from smartoken.usage.records import CallRecord
@@ -96,8 +97,14 @@ class Settler:
         sell, cost = FREE, None
         usage, target = outcome.usage, outcome.target
         if plan is not None and usage is not None and outcome.end not in _FREE_ENDS and plan.model.price is not None:
-            sell = self._tariffs.at(plan.model.price, call.now).charge(usage, thinking=outcome.thinking)
-        if target is not None and target.offer.cost is not None:
+            tariff = self._tariffs.at(plan.model.price, call.now)
+            if outcome.parts:
+                sell = charge_of(outcome.parts, tariff)
+            else:
+                sell = tariff.charge(usage, thinking=outcome.thinking)
+        if outcome.parts:
+            cost = self._cost_of(call, outcome.parts)
+        elif target is not None and target.offer.cost is not None:
             cost = FREE
             if usage is not None:
                 cost = self._tariffs.at(target.offer.cost, call.now).charge(usage, thinking=outcome.thinking)
@@ -115,6 +122,19 @@ class Settler:
                 _log.exception("the journal has no room for call %s; its record waits in memory only", call.id)
         self._waiting.append(record)
         return record
+
+    def _cost_of(self, call: Call, parts: Sequence[Part]) -> Charge | None:
+        """Return what the parts of an answer cost us; None where one is not known, or in another currency."""
+        prices = [each.target.offer.cost for each in parts]
+        known = [each for each in prices if each is not None]
+        worth = {(each.target.offer.cost.currency, each.target.offer.fx_id) for each in parts if each.target.offer.cost}
+        if len(known) < len(parts) or len(worth) > 1:
+            return None
+        charges = [
+            self._tariffs.at(price, call.now).charge(each.usage, thinking=each.thinking)
+            for price, each in zip(known, parts, strict=True)
+        ]
+        return Charge(sum(each.nano for each in charges), ())
 
     def _record(self, call: Call, plan: Plan | None, outcome: Outcome, bill: Bill) -> CallRecord:
         key, request, usage, target, cost = call.caller.key, call.request, outcome.usage, outcome.target, bill.cost
@@ -151,7 +171,9 @@ class Settler:
             cost_currency=offer.cost.currency if offer is not None and offer.cost is not None else None,
             fx_id=offer.fx_id if offer is not None else None,
             price_version=plan.model.price_version if plan is not None else "",
-            price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in bill.sell.lines],
+            price_lines=[{"what": what, "tokens": tokens, "rate": rate} for what, tokens, rate in bill.sell.lines]
+            if not outcome.parts
+            else price_lines(outcome.parts, bill.sell),
             ttft_ms=outcome.ttft_ms,
             total_ms=int((self._clock.monotonic() - call.started) * 1000),
             attempts=[attempt.row() for attempt in outcome.attempts],

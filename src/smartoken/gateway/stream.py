@@ -64,6 +64,7 @@ class AnswerStream:
         "_reply",
         "_target",
         "begun",
+        "created",
         "done",
         "meter",
     )
@@ -81,6 +82,7 @@ class AnswerStream:
         self._finish: str | None = None
         self.meter = Meter()
         self.begun = False  # content has been passed on
+        self.created = 0  # as the provider said it when content began
         self.done = False
 
     @property
@@ -107,6 +109,7 @@ class AnswerStream:
             if each.chunk is not None:
                 written = self._write(each.chunk, each.finish)
                 if not self.begun and each.has_content:
+                    self.created = each.chunk["created"]
                     self._begin(int((now - self._call.started) * 1000))
                     out.extend(self._held)
                     self._held.clear()
@@ -224,3 +227,31 @@ class AnswerStream:
 
     def _usage(self) -> Any:
         return self.meter.usage(self._target.body, self._target.offer.offer.context)
+
+
+class RestStream(AnswerStream):
+    """The passage of the rest of an answer that another provider began: no second role, the same time of making."""
+
+    __slots__ = ()
+
+    def __init__(self, call: Call, target: Target, outcome: Outcome, reply: Reply, created: int) -> None:
+        super().__init__(call, target, outcome, reply)
+        self.created = created
+        self._choices.add(0)
+
+    def _write(self, chunk: dict[str, Any], finish: str | None) -> bytes:
+        kept = []
+        for choice in chunk["choices"]:
+            delta = {name: each for name, each in choice["delta"].items() if name != "role" and each != ""}
+            if delta or choice.get("finish_reason"):
+                kept.append({**choice, "delta": delta})
+        if not kept:
+            return b""
+        chunk["choices"], chunk["created"] = kept, self.created
+        return super()._write(chunk, finish)
+
+    async def _release_empty(self) -> None:
+        """Pass on the end of an answer whose text was complete already."""
+        self.begun = True
+        if not self._reply.gone:
+            await self._reply.chunk(b"".join(self._held))

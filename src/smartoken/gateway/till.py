@@ -74,6 +74,7 @@ class Held:
     place: Place
     account_id: str
     exhausted: bool = False  # an extension was refused: the answer ends where the hold does
+    before: int = 0  # pieces of text that another offer sent of the same answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +244,7 @@ class Till:
         plan = first_hold(tariffs, reach, length, book.available(windows, funds))
         need = plan.need_nano if isinstance(plan, TooDear) else plan.nano
         if isinstance(plan, TooDear):
-            short = Short(tuple((each.row, need - each.free) for each in windows if each.free < need), need)
-            return Lacking(short, need)
+            return Lacking(_lacking(windows, need), need)
         now_ms = self._clock.now_ns() // 1_000_000
         taken = book.admit(plan.nano, windows, funds, now_ms, in_order=in_order)
         if isinstance(taken, Short):
@@ -336,6 +336,43 @@ class Till:
                 book.granted(each.facts, each.amount, now_ms)
                 self._seen[each.facts.row] = began
 
+    async def again(self, held: Held, call: Call, plan: Plan, spent_nano: int) -> Held:
+        """Hold what a further attempt of a call under way may cost, beside ``spent_nano`` of those before it.
+
+        The rows are those of the call's admission, and so is the price.
+
+        Raises:
+            LimitError: it does not fit; what was held stays held.
+            LedgerUnavailableError: nothing can be held safely.
+            InvalidRequestError: nothing bounds the attempt.
+
+        """
+        why = self.closed()
+        if why is not None:
+            raise LedgerUnavailableError(f"Money cannot be held right now: {why}.", retry_after_s=5.0)
+        book, place, hold = self.book, held.place, held.hold
+        windows, funds = place.window_leases, place.fund_leases
+        try:
+            reach, length = reach_of(call, plan), length_of(call, plan)
+        except UnboundedError:
+            raise InvalidRequestError(_UNBOUNDED, param="max_tokens") from None
+        spare, more, short = max(0, hold.nano - spent_nano), 0, Short((), 0)
+        for last in (False, True):
+            found = first_hold(held.tariffs, reach, length, book.available(windows, funds) + spare)
+            if isinstance(found, TooDear):
+                more = found.need_nano - spare
+                short = _lacking(windows, more)
+            else:
+                more, now_ms = found.nano - spare, self._clock.now_ns() // 1_000_000
+                lack = book.extend(hold, more, now_ms, in_order=not last) if more > 0 else None
+                if lack is None:
+                    return Held(hold, found, held.tariffs, reach, found.tokens, place, held.account_id)
+                short = lack
+            if not last:
+                await self._extend(call, place, self._asks(place, short))
+        verdict = book.verdict(more, windows, funds) or self._outrun(place, Lacking(short, more))
+        raise refused(verdict, more, place.windows)
+
     async def grow(self, held: Held, call: Call) -> bool:
         """Let a streaming answer's hold grow by a step; false when no money is left for it, or none can be had now."""
         book, place = self.book, held.place
@@ -356,6 +393,11 @@ class Till:
                     break  # the answer goes on as far as its hold reaches
         held.exhausted = True
         return False
+
+
+def _lacking(windows: Sequence[Lease], need: int) -> Short:
+    """Return what the leases in hand lack for an amount that no call so short could do with less of."""
+    return Short(tuple((each.row, need - each.free) for each in windows if each.free < need), need)
 
 
 def _valid_until(windows: Sequence[BudgetWindow], view: MoneyView, account: str, now_ms: int) -> int:

@@ -5,6 +5,7 @@ is frozen and replaced whole when the directory is reloaded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ import orjson
 from smartoken.clock import Clock
 from smartoken.gateway.call import Call, Target, Wish
 from smartoken.gateway.pools import Pools
+from smartoken.providers.continuing import continued_path
 from smartoken.providers.failures import Failure
 from smartoken.providers.reasoning import WARNING as LOST_WARNING
 from smartoken.providers.reasoning import ReasoningStore
@@ -73,13 +75,12 @@ class Upstreams:
         """Send the target's body; raises an ``UpstreamError`` when no answer's head comes back."""
         setup = target.offer.provider
         client = self._client if self.detour is None else self.detour(target)
-        return await client.request(
-            self._peer(setup),
-            "POST",
-            dialect(setup.dialect).chat_path,
-            self._headers_of(target),
-            orjson.dumps(target.body),
-        )
+        peer, path = self._peer(setup), target.path
+        if path is None:
+            path = dialect(setup.dialect).chat_path
+        else:
+            peer = replace(peer, base_path="")
+        return await client.request(peer, "POST", path, self._headers_of(target), orjson.dumps(target.body))
 
     def prepared(self, target: Target, wish: Wish) -> Target:
         """Return the target with the body that its provider takes, thinking put back where the vendor demands it.
@@ -105,6 +106,17 @@ class Upstreams:
         outgoing = upstream_body(spoken, model, target.offer.offer, body, limit=wish.limit)
         warnings = (*outgoing.warnings, LOST_WARNING) if lost else outgoing.warnings
         return Target(target.offer, target.key, outgoing.body, warnings, target.why)
+
+    def continuing(self, target: Target, wish: Wish) -> Target:
+        """Return the target with the body for the rest of an answer, and the path that takes it.
+
+        Raises:
+            InvalidRequestError: the provider cannot do what a parameter asks.
+
+        """
+        made = self.prepared(target, wish)
+        setup = target.offer.provider
+        return made._replace(path=continued_path(dialect(setup.dialect), self._peer(setup).base_path))
 
     def limited(self, target: Target, call: Call, limit: int) -> Target:
         """Return the target with an output limit in its body, under the name that its provider takes."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from smartoken.errors import InvalidRequestError, NotFoundError
-from smartoken.money import amount_text, rate_text
+from smartoken.money import amount_text
 from smartoken.operations import margins
 from smartoken.operations.accounts import account_id_of
 from smartoken.operations.office import Work
@@ -14,7 +14,7 @@ from smartoken.operations.rights import ActorKind, Permission, may, scope
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.usage.queries import call_by_id
-from smartoken.usage.records import CallRecord
+from smartoken.usage.records import CallRecord, shown_lines
 from smartoken.usage.report_queries import CallFilter, call_row, call_rows
 
 _COUNTS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
@@ -76,10 +76,7 @@ def show(conn: Connection, work: Work, call_id: str) -> dict[str, Any]:
         **shown(row, providers=visible),
         "bound_usd": amount_text(row["bound_nano"]),
         "overrun_usd": amount_text(row["overrun_nano"]),
-        "price_lines": [
-            {"what": line["what"], "tokens": line["tokens"], "usd_per_1m": rate_text(line["rate"])}
-            for line in row["price_lines"]
-        ],
+        "price_lines": shown_lines(row["price_lines"]),
         "cost": _cost(conn, row) if may(work.actor, Permission.PRICES_READ) else None,
         "evidence": row["evidence"],
         "client_ip": row["client_ip"],

@@ -19,7 +19,7 @@ def obstacle(dialect: Dialect, model: Model, offer: Offer) -> str | None:
     What is not known of the model is the dialect's to say.
     """
     known = dialect.continuation
-    if known is None or not fits(offer.upstream_model, known.models):
+    if known is None or fits(offer.upstream_model, known.not_for):
         return "its vendor documents no continuation"
     if (offer.abilities or model.abilities).prefix is False:
         return "it is known not to continue a beginning"

@@ -139,7 +139,7 @@ class Continuation:
     field: str  # "prefix" or "partial", set to true on the last message
     path: str | None = None  # another path that must be used, in the place of the base URL's version
     thinking_off: bool = False  # only without thinking
-    models: tuple[str, ...] = ("*",)  # globs of the models that it is documented for
+    not_for: tuple[str, ...] = ()  # globs of hosted models, of which the vendor's page says nothing
     source: str = ""
 
 

@@ -85,7 +85,7 @@ QWEN = replace(
     continuation=Continuation(
         field="partial",
         thinking_off=True,
-        models=("qwen*",),  # the page lists Qwen's own; of the hosted ones it says nothing
+        not_for=("deepseek*", "kimi*", "glm*", "minimax*", "llama*", "baichuan*", "yi-*"),
         source="https://help.aliyun.com/en/model-studio/partial-mode (2026-10-12)",
     ),
     template=Template(base=96, tools=448),  # 24 for a short prompt, 295 with one small tool (recorded)

@@ -11,6 +11,7 @@ from smartoken.errors import InvalidRequestError
 from smartoken.routing.routes import ANY, DataRule, Preferences, Strategy
 
 MODELS, PROVIDER, ROUTE, SESSION = "models", "provider", "route", "session_id"
+CONTINUATION = "continuation"  # a member of ``provider``, and an option of keys
 FIELDS = (MODELS, PROVIDER, ROUTE, SESSION)  # read here, never sent upstream
 MOST_MODELS = 5
 _NAMES_MOST = 32
@@ -86,7 +87,7 @@ def read_provider(value: Any) -> tuple[Preferences, tuple[DataRule, ...]]:
             if each not in _SORTS:
                 raise _refuse(param, 'must be "price" or "latency"; nothing else is measured here')
             found["strategy"] = _SORTS[each]
-        elif name == "require_parameters":
+        elif name in ("require_parameters", CONTINUATION):
             if not isinstance(each, bool):
                 raise _refuse(param, "must be true or false")  # either way: an offer that cannot is passed over
         else:

@@ -4,7 +4,10 @@ The fields are the columns of the table ``calls``, in its order. Counts are ``No
 instead. ``charge_nano`` is what the customer paid; ``price_lines`` is how it was worked out.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
+
+from smartoken.money import rate_text
 
 
 class CallRecord(NamedTuple):
@@ -53,3 +56,12 @@ class CallRecord(NamedTuple):
 
 
 COLUMNS = CallRecord._fields
+
+
+def shown_lines(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return how a charge was worked out as it is shown; a line names its attempt where several made the answer."""
+    return [
+        {"what": line["what"], "tokens": line["tokens"], "usd_per_1m": rate_text(line["rate"])}
+        | ({"attempt": line["attempt"]} if "attempt" in line else {})
+        for line in lines
+    ]
