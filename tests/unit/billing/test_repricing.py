@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartoken.billing.prices import tariff
-from smartoken.billing.repricing import FREE_ENDS, Repricer, usage_of
+from smartoken.billing.repricing import FREE_ENDS, Repricer, parts_of, usage_of
 from smartoken.catalog.offers import Band, Price
+from smartoken.gateway.call import Part
+from smartoken.gateway.seams import charge_of, price_lines
 from smartoken.gateway.settle import _FREE_ENDS
 from smartoken.operations.price_versions import version_of
 from smartoken.operations.setup_prices import read_price
@@ -59,6 +61,23 @@ def test_lines_at_other_rates_are_not_taken_for_the_version_s(name, at_ms, usage
 def test_two_prices_have_one_version_only_if_they_are_the_same(one, two):
     ids = [version_of(("sell", "m", ""), PRICES[name], TERMS).id for name in (one, two)]
     assert (ids[0] == ids[1]) == (PRICES[one] == PRICES[two])
+
+
+@given(st.sampled_from(sorted(PRICES)), moments, st.lists(st.tuples(usages, st.booleans()), min_size=2, max_size=3))
+def test_an_answer_that_several_offers_told_works_out_again_part_by_part_and_is_rounded_up_once(name, at_ms, told):
+    price, at = PRICES[name], datetime.fromtimestamp(at_ms / 1000, UTC)
+    found = tariff(price, at, is_holiday)
+    parts = [Part(place, None, usage, thinking) for place, (usage, thinking) in enumerate(told, 1)]
+    charged = charge_of(parts, found)
+    total = sum((each.usage for each in parts), TokenUsage())
+    row = {**a_row(price, at_ms, total), "charge_nano": charged.nano, "price_lines": price_lines(parts, charged)}
+    apart = sum(found.charge(each.usage, thinking=each.thinking).nano for each in parts)
+    assert apart - len(parts) < charged.nano <= apart
+    assert Repricer(is_holiday).exactly(price, row) == charged.nano
+    counts = [(usage_of(each).prompt, usage_of(each).completion) for each in parts_of(row)]
+    assert counts == ([(each.usage.prompt, each.usage.completion) for each in parts if each.usage.total] or [(0, 0)])
+    if found.thinking == found.plain:
+        assert Repricer(is_holiday).by(price, row, price) == (charged.nano, False)
 
 
 USAGE = TokenUsage(100, 10)
