@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,14 +40,13 @@ from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
-from smartoken.operations import calls, checks, environment, exposures, transitions
+from smartoken.operations import calls, checks, environment, exposures, prices, transitions
 from smartoken.operations.directory import Extras
 from smartoken.operations.directory_watch import DirectoryWatch
 from smartoken.operations.environment import EnvironmentKey, providers_of
 from smartoken.operations.money_view import stored_figures
 from smartoken.operations.office import Office
 from smartoken.operations.pepper import open_pepper
-from smartoken.operations.prices import history
 from smartoken.operations.rights import SYSTEM
 from smartoken.operations.served import ServedOffer
 from smartoken.providers.client import UpstreamClient
@@ -80,11 +78,12 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class OpenStore:
-    """The store with what opens the secrets in it."""
+    """The store with what opens the secrets in it, and the clock by which all over it lives."""
 
     db: Database
     vault: Vault
     pepper: bytes
+    clock: Clock = field(default_factory=SystemClock)
 
 
 @dataclass(slots=True)
@@ -203,7 +202,7 @@ async def running(
         watch = DirectoryWatch(store.db, store.vault, catalog, environment.joined(parts))
         watch.keeps_prices = True
         await watch.refresh()
-        cashier = Cashier(store.db, SystemClock(), settings.data_dir, settings.workers)
+        cashier = Cashier(store.db, store.clock, settings.data_dir, settings.workers)
         await cashier.open()
         watch.before_publishing = cashier.renew
         worker = _assemble(settings, store, watch, client, cashier)
@@ -239,7 +238,7 @@ async def running(
 def _assemble(
     settings: Settings, store: OpenStore, watch: DirectoryWatch, client: UpstreamClient, cashier: Cashier
 ) -> Worker:
-    clock, db = SystemClock(), store.db
+    clock, db = store.clock, store.db
     upstreams = Upstreams(client, clock)
     till, logbook, tariffs = cashier.till, cashier.logbook, Tariffs(is_holiday)
     assert till is not None  # noqa: S101 - the cashier is open
@@ -279,7 +278,7 @@ def _office(worker: Worker) -> Office:
 
 
 def _office_over(store: OpenStore, watch: DirectoryWatch) -> Office:
-    return Office(store.db, store.vault, store.pepper, watch.catalog, SystemClock(), os.urandom)
+    return Office(store.db, store.vault, store.pepper, watch.catalog, store.clock, os.urandom)
 
 
 def _exposing(store: OpenStore, watch: DirectoryWatch) -> Callable[[str, str], Awaitable[object]]:
@@ -341,9 +340,11 @@ def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
         assets=Assets(places()),
         openapi=control.openapi,
         not_ready=lambda: "draining" if worker.draining else None,
-        today=lambda: datetime.fromtimestamp(worker.clock.now_ns() // 1_000_000_000, UTC).date(),
+        now_ms=lambda: worker.clock.now_ns() // 1_000_000,
         version=__version__,
-        history=lambda model: worker.store.db.run_read(history, model),
+        history=lambda model: worker.store.db.run_read(prices.history, model),
+        changes=lambda: worker.store.db.run_read(prices.changes),
+        rests=lambda: worker.store.db.run_read(transitions.of_the_day),
         resting_s=resting_s,
         hosts=allowed_hosts(settings.host, public),
     )

@@ -107,6 +107,29 @@ def periods(conn: sa.Connection, kind: str, subject: str, price_list: str) -> li
     return _rows(conn, statement)
 
 
+def changes(conn: sa.Connection, kind: str, price_list: str, limit: int) -> list[dict[str, Any]]:
+    """Return the periods that followed another one, newest first: what was, and what is from then on."""
+    before = sa.func.lag(price_periods.c.version_id).over(
+        partition_by=price_periods.c.subject, order_by=price_periods.c.from_ms
+    )
+    columns = (price_periods.c.subject, price_periods.c.from_ms, price_periods.c.version_id)
+    periods_of = (
+        sa.select(*columns, before.label("before_id"))
+        .where(price_periods.c.kind == kind, price_periods.c.price_list == price_list)
+        .subquery()
+    )
+    now, then = price_versions.alias("now"), price_versions.alias("then")
+    statement = (
+        sa.select(periods_of.c.subject, periods_of.c.from_ms, now.c.price, then.c.price.label("before"))
+        .outerjoin(now, now.c.id == periods_of.c.version_id)
+        .outerjoin(then, then.c.id == periods_of.c.before_id)
+        .where(periods_of.c.before_id.is_not(None))
+        .order_by(periods_of.c.from_ms.desc(), periods_of.c.subject)
+        .limit(limit)
+    )
+    return _rows(conn, statement)
+
+
 _PRICED = ("id", "created_ms", "account_id", "model", "offer", "end_reason", "charge_nano", "overrun_nano")
 _COUNTED = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
 _AS_PRICED = ("bound_nano", "cost_nano", "cost_currency", "fx_id", "price_version", "price_lines", "usage_source")

@@ -22,6 +22,8 @@ from smartoken.operations.setup_prices import written
 from smartoken.store import revisions
 from smartoken.store.price_tables import price_publications
 
+_CHANGES = 100
+
 
 def _at(ms: int | None) -> str | None:
     return None if ms is None else instant_text(ms)
@@ -229,6 +231,17 @@ def history(conn: Connection, model: str) -> list[dict[str, Any]]:
     return [
         {"from": _at(each["from_ms"]), "to": end, "price": each["price"], "price_version": each["version_id"] or None}
         for each, end in reversed(list(zip(rows, ends, strict=True)))
+    ]
+
+
+def changes(conn: Connection) -> list[dict[str, Any]]:
+    """Return how standard sell prices changed on this server, newest first: what the public site shows.
+
+    ``price`` is null where a model was no longer sold, ``before`` where it was not sold until then.
+    """
+    return [
+        {"model": each["subject"], "from": _at(each["from_ms"]), "price": each["price"], "before": each["before"]}
+        for each in price_queries.changes(conn, SELL, STANDARD, _CHANGES)
     ]
 
 

@@ -13,6 +13,7 @@ from smartoken.operations.setup_accounts import instant_text
 from smartoken.routing.breakers import Row, State, Transition
 
 KEPT_MS = 24 * 3_600_000
+_SHOWN = 500
 _FOLLOWED_MS = 15 * 60_000  # no rest that others must know of is older
 
 
@@ -92,6 +93,11 @@ def page(conn: Connection, work: Work, directory: Directory, after: str | None, 
         }
         for each in route_queries.breaker_events_page(conn, after, limit)
     ]
+
+
+def of_the_day(conn: Connection) -> list[dict[str, Any]]:
+    """Return the newest transitions for the public status page, which shows them without keys."""
+    return route_queries.breaker_events_page(conn, None, _SHOWN)
 
 
 def note_key_test(conn: Connection, work: Work, found: Mapping[str, Any]) -> None:

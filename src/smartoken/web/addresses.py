@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from smartoken.web.pages import catalog, changes, documents, exports, feeds, home, money, support, switch
+from smartoken.web.pages import catalog, changes, documents, exports, feeds, home, money, state, support, switch
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked
 
@@ -34,8 +34,9 @@ PLAIN: Mapping[str, Page] = {
     "/help": support.help_home,
     "/help/errors": support.errors,
     "/search": support.search,
-    "/status": support.status,
-    "/status.json": support.status_json,
+    "/status": state.status,
+    "/status.json": state.status_json,
+    "/status.xml": state.status_feed,
     "/use-cases": documents.use_cases,
     "/tutorials": documents.tutorials,
     "/changelog": changes.changelog,

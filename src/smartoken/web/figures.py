@@ -15,6 +15,7 @@ _EXACT_BELOW = 10_000
 _SHOWN_PLACES = 4
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_PARTS = 3
+_MINUTE_S = 60
 _ADDRESS = re.compile(r"(https?://[^\s();,]*[^\s();,.:])")
 _REGIONS = {
     "cn": "mainland China",
@@ -75,6 +76,19 @@ def day(value: date | str | None) -> str:
         return text
     month = date(int(parts[0]), int(parts[1]), 1).strftime("%b")
     return f"{int(parts[2])} {month} {parts[0]}" if len(parts) == _DAY_PARTS else f"{month} {parts[0]}"
+
+
+def lasting(ms: int) -> str:
+    """Return a duration: ``812 ms``, ``1.56 s``, ``2 m 04 s``, ``3 h 05 m``."""
+    if ms < _THOUSAND:
+        return f"{ms} ms"
+    seconds, rest = divmod(ms, _THOUSAND)
+    if seconds < _MINUTE_S:
+        return f"{seconds}.{rest // 10:02} s" if rest else f"{seconds} s"
+    minutes, seconds = divmod(seconds, _MINUTE_S)
+    if minutes < _MINUTE_S:
+        return f"{minutes} m {seconds:02} s"
+    return f"{minutes // _MINUTE_S} h {minutes % _MINUTE_S:02} m"
 
 
 def region(code: str | None) -> str:

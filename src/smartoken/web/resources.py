@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
 from smartoken.catalog.files import Catalog
@@ -24,8 +24,8 @@ class DirectoryView(Protocol):
 class Site:
     """The web plane's resources. ``hosts`` are the names it answers to (without port); None: to any.
 
-    Pages come from the directory that the worker holds in memory anyway; only a model's page reads the store, once, for
-    the history of its price.
+    Pages come from the directory that the worker holds in memory anyway. Three kinds read the store, once each: a
+    model's page (the history of its price), the changelog (changes of prices) and the status (what rested).
     """
 
     directory: DirectoryView
@@ -35,11 +35,17 @@ class Site:
     assets: Assets
     openapi: Callable[[], Mapping[str, Any]]  # the control plane's own description
     not_ready: Callable[[], str | None]
-    today: Callable[[], date]
     version: str
     history: Callable[[str], Sequence[Mapping[str, Any]]]  # a model's prices, newest first: one read of the store
+    changes: Callable[[], Sequence[Mapping[str, Any]]]  # of prices, newest first: one read of the store
+    rests: Callable[[], Sequence[Mapping[str, Any]]]  # transitions of breakers in the last day: one read of the store
+    now_ms: Callable[[], int]
     resting_s: Callable[[ServedOffer], float]  # how long a route is not tried, 0: it is in use
     hosts: frozenset[str] | None = None
+
+    def today(self) -> date:
+        """Return the day, in UTC."""
+        return datetime.fromtimestamp(self.now_ms() // 1000, UTC).date()
 
     @property
     def models(self) -> list[ServedModel]:

@@ -201,6 +201,16 @@ def test_the_history_of_a_price_is_told_newest_first(shop):
     assert old["from"] <= instant_text(start)
 
 
+def test_the_changes_of_all_prices_leave_out_their_beginnings(shop):
+    assert shop.office.db.run_read(prices.changes) == []
+    shop.office.clock.advance(60)
+    publish(shop, sell={"test/alpha": usd("1.50", "3.00")})
+    kept(shop)
+    (change,) = shop.office.db.run_read(prices.changes)
+    assert change["model"] == "test/alpha"
+    assert (change["before"]["input"], change["price"]["input"]) == ("1.00", "1.50")
+
+
 def test_a_worker_that_is_behind_notes_no_beginning_but_stores_what_its_calls_name(shop):
     behind = shop.directory
     publish(shop, sell={"test/alpha": usd("1.50", "3.00")})

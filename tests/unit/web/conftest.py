@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
@@ -22,6 +22,7 @@ from smartoken.web.assets import CHECKOUT, Assets
 from smartoken.web.library import Library, docs_folder
 from smartoken.web.resources import Site
 
+NOW_MS = int(datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()) * 1000
 ADDRESS = "http://gate.test:8000"
 
 
@@ -112,9 +113,11 @@ def visitor_of(loaded, **changes):
         assets=Assets((CHECKOUT / "frontend",)),
         openapi=openapi,
         not_ready=lambda: None,
-        today=lambda: date(2026, 11, 25),
+        now_ms=lambda: NOW_MS,
         version="0.0.test",
         history=lambda _model: [],
+        changes=list,
+        rests=list,
         resting_s=lambda _offer: 0.0,
         hosts=frozenset({"gate.test"}),
     )

@@ -117,24 +117,40 @@ def test_a_draining_server_says_so_at_once(fresh):
     assert visitor.ask("/status.json").text.startswith('{"status":"draining"')
 
 
-def test_the_store_is_read_once_for_a_models_page_and_never_for_another(fresh):
+def test_each_kind_of_page_reads_the_store_as_often_as_it_may_and_never_when_it_is_kept(fresh):
     reads = []
     held = {"currency": "USD", "input": "1.00", "output": "2.00"}
     later = {"from": "2026-10-01T00:00:00Z", "to": None, "price": held, "price_version": "v2"}
     before = {"from": "2026-09-01T00:00:00Z", "to": later["from"], "price": None, "price_version": None}
 
-    def history(model):
-        reads.append(model)
-        return [later, before]
+    def counted(answer):
+        return lambda *_: reads.append(answer) or answer
 
-    visitor = fresh(history=history)
-    for path in visitor.addresses():
+    visitor = fresh(history=counted([later, before]), changes=counted([]), rests=counted([]))
+    kinds = {each.id: each for each in visitor.held.current.models.values() for each in (each.model,)}
+    once = {*(f"/models/{each}" for each in kinds), "/changelog", "/changelog.xml", "/status", "/status.xml"}
+    others = [
+        "/models.json",
+        "/models.csv",
+        "/pricing.json",
+        "/pricing.csv",
+        "/llms.txt",
+        "/robots.txt",
+        "/sitemap.xml",
+    ]
+    made = [
+        "/models?can=vision&sort=input",
+        "/search?q=budget",
+        "/docs/quickstart.md",
+        "/models/compare?m=zhipu/glm-5.3",
+    ]
+    for path in (*visitor.addresses(), *others, *made, "/changelog.xml", "/status.xml", "/status.json", "/nowhere"):
         count = len(reads)
-        assert visitor.ask(path).status == 200
-        is_model = path.startswith("/models/") and path != "/models/compare"
-        assert len(reads) - count == int(is_model), path
+        assert visitor.ask(path).status == (404 if path == "/nowhere" else 200)
+        assert len(reads) - count == int(path in once or path == "/status.json"), path
     count = len(reads)
     said = visitor.ask("/models/sandbox/echo").text
+    visitor.ask("/changelog")
     assert len(reads) == count
     assert "1 Oct 2026" in said
     assert "not sold" in said
@@ -181,3 +197,26 @@ def test_styles_and_scripts_are_small(visitor):
     stamp = visitor.site.assets.stamp
     assert len(visitor.ask(f"/assets/{stamp}/app.css").body) <= 30 * 1024
     assert len(visitor.ask(f"/assets/{stamp}/app.js").body) <= 60 * 1024
+
+
+def test_the_operator_is_named_where_the_set_up_file_names_one(fresh):
+    visitor = fresh()
+    assert "has not named terms" in visitor.ask("/terms").text
+    said = {
+        "name": "Example & Co",
+        "logo": "https://cdn.example.com/logo.svg",
+        "support_email": "help@example.com",
+        "terms": "https://example.com/terms",
+        "privacy": "/legal/privacy",
+    }
+    visitor.held.current = replace(visitor.held.current, site=said)
+    home = visitor.ask("/")
+    assert '<img src="https://cdn.example.com/logo.svg"' in home.text
+    assert "Example &amp; Co: one gateway" in home.text
+    assert "img-src 'self' data: https://cdn.example.com;" in home.headers["content-security-policy"]
+    assert 'href="https://example.com/terms"' in visitor.ask("/terms").text
+    assert 'href="/legal/privacy"' in visitor.ask("/privacy").text
+    assert "mailto:help@example.com" in visitor.ask("/help").text
+    assert "· Example &amp; Co</title>" in visitor.ask("/pricing").text
+    visitor.held.current = replace(visitor.held.current, site={"logo": "https://evil.test; script-src *"})
+    assert "script-src *" not in visitor.ask("/").headers["content-security-policy"]

@@ -1,7 +1,7 @@
 """The front page: what it is, a first call, prices, and where to go next."""
 
 from smartoken.web.pages.catalog import all_rows
-from smartoken.web.render import SAMPLE_ADDRESS, Renderer
+from smartoken.web.render import SAMPLE_ADDRESS, Renderer, operator_of
 from smartoken.web.resources import Answer, Asked
 from smartoken.web.samples import first_samples
 from smartoken.web.views import CURRENT, showcase
@@ -21,7 +21,7 @@ def home(renderer: Renderer, asked: Asked) -> Answer:
     ]
     return renderer.page(
         "home.html",
-        title="SmarToken: one gateway for Chinese models",
+        title=f"{operator_of(site).name}: one gateway for Chinese models",
         description=(
             "Call the Chinese model families through one OpenAI-compatible address, with hard budgets, "
             "fallback routes and the price of every call."

@@ -1,11 +1,8 @@
-"""Help: errors and what to do about them, what providers' errors mean, keys from abroad, search, and the status."""
+"""Help: errors and what to do about them, what providers' errors mean, keys from abroad, and search."""
 
 import re
 from collections import defaultdict
 from dataclasses import replace
-from typing import Any
-
-import orjson
 
 from smartoken.providers.dialect import OPENAI
 from smartoken.providers.registry import DIALECTS
@@ -153,42 +150,3 @@ def search(renderer: Renderer, asked: Asked) -> Answer:
         query=query,
         hits=hits,
     )
-
-
-def _facts(site: Site) -> dict[str, Any]:
-    directory = site.directory.current
-    shown = []
-    for served in site.models:
-        if not served.ready:
-            continue
-        resting = sum(site.resting_s(each) > 0 for each in served.offers)
-        shown.append((served, len(served.offers), resting))
-    return {
-        "draining": site.not_ready(),
-        "models": shown,
-        "providers": sorted(directory.providers.values(), key=lambda each: each.id) if directory.show_providers else [],
-        "revision": directory.revision,
-    }
-
-
-def status(renderer: Renderer, asked: Asked) -> Answer:
-    """Return whether calls are taken now, and which routes rest."""
-    return renderer.page(
-        "status.html",
-        kept=False,
-        title="Status",
-        description="Whether this gateway takes calls now, which models answer here, and which routes are resting.",
-        path=asked.path,
-        **_facts(renderer.site),
-    )
-
-
-def status_json(renderer: Renderer, asked: Asked) -> Answer:
-    """Return the same for programs."""
-    del asked
-    facts = _facts(renderer.site)
-    models = [
-        {"id": served.model.id, "routes": routes, "resting": resting} for served, routes, resting in facts["models"]
-    ]
-    state = "draining" if facts["draining"] else "ready"
-    return Answer(orjson.dumps({"status": state, "models": models}), "application/json", kept=False)
