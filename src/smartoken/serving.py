@@ -18,11 +18,10 @@ import shlex
 import signal
 import socket
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,6 +30,7 @@ import uvicorn
 import uvloop
 
 from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running, web_plane
+from smartoken.clock import Clock, SystemClock
 from smartoken.gateway.crew import Crew, Seat, Snapshots
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
@@ -205,7 +205,7 @@ def curl(address: str, key: str | Path, model: str) -> str:
 def _greet(worker: Worker, address: str, say: Say) -> None:
     """Say where the gateway is and how to make a first call, with a real provider too if the environment has a key."""
     store, settings = worker.store, worker.settings
-    making = demo.Making(time.time_ns(), os.urandom, store.pepper)
+    making = demo.Making(store.clock.now_ns(), os.urandom, store.pepper)
     key = store.db.run_write(demo.ensure, settings.data_dir, making)
     say(f"SmarToken listens on {address}")
     if key is not None:
@@ -302,9 +302,9 @@ def _left_alone(server: Server, seat: Seat) -> None:
     server.handle_exit(signal.SIGTERM, None)
 
 
-def _work(settings: Settings, sock: socket.socket, token: str, seat: Seat) -> int:
+def _work(settings: Settings, clock: Clock, sock: socket.socket, token: str, seat: Seat) -> int:
     """Be one of several workers; each opens the store for itself."""
-    store = open_store(settings, migrate=False)
+    store = replace(open_store(settings, migrate=False), clock=clock)
     try:
         main: Any = _serve(Post(settings, store, sock, token, seat), print)
         uvloop.run(main)
@@ -313,7 +313,7 @@ def _work(settings: Settings, sock: socket.socket, token: str, seat: Seat) -> in
     return 0
 
 
-def _serve_several(settings: Settings, sock: socket.socket, say: Say) -> int:
+def _serve_several(settings: Settings, clock: Clock, sock: socket.socket, say: Say) -> int:
     """Watch several workers until told to stop."""
     set_up(settings.log_level, settings.log_format, Redactor())
     if settings.valkey_url is None:
@@ -332,13 +332,13 @@ def _serve_several(settings: Settings, sock: socket.socket, say: Say) -> int:
                 say(line)
             yield
 
-    return Crew(settings.workers, functools.partial(_work, settings, sock, token), Snapshots(settings.data_dir)).run(
-        opened
-    )
+    return Crew(
+        settings.workers, functools.partial(_work, settings, clock, sock, token), Snapshots(settings.data_dir)
+    ).run(opened)
 
 
-def serve(settings: Settings, say: Say = print) -> int:
-    """Serve until told to stop; returns the exit code.
+def serve(settings: Settings, say: Say = print, clock: Clock | None = None) -> int:
+    """Serve until told to stop, by the machine's clock if no other is given; returns the exit code.
 
     0 also when the same data dir is served already, with its address said; 2 for a setting that cannot be used.
     """
@@ -348,7 +348,8 @@ def serve(settings: Settings, say: Say = print) -> int:
     try:
         if settings.valkey_url is not None:
             ValkeyAddress.parse(settings.valkey_url)
-        store = open_store(settings)
+        clock = clock or SystemClock()
+        store = replace(open_store(settings), clock=clock)
     except StoreBusyError as error:
         already = read_running(settings.data_dir)
         if already is not None:
@@ -371,7 +372,7 @@ def serve(settings: Settings, say: Say = print) -> int:
     try:
         if settings.workers > 1:
             store.db.close_sync()  # migrated; a fork may share neither connections nor threads
-            return _serve_several(settings, sock, say)
+            return _serve_several(settings, clock, sock, say)
         main: Any = _serve(Post(settings, store, sock, secrets.token_hex(32)), say)
         uvloop.run(main)
     finally:

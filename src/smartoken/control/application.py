@@ -23,6 +23,7 @@ from smartoken.control.resources import Control
 from smartoken.errors import (
     InternalError,
     InvalidRequestError,
+    LedgerUnavailableError,
     MethodNotAllowedError,
     NotFoundError,
     RequestTooLargeError,
@@ -30,6 +31,7 @@ from smartoken.errors import (
     error_body,
 )
 from smartoken.ids import ENTROPY_BYTES, new_id
+from smartoken.store.database import StoreUnavailableError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,6 +42,7 @@ ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 PREFIX = "/api/v1"
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _MALFORMED, _METHOD = 400, 405
+_AWAY_S = 5.0
 _READS = ("GET", "HEAD", "OPTIONS")
 _TOO_LARGE = "smartoken.too_large"  # the framework turns an error while reading the body into one of its own
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
@@ -61,6 +64,8 @@ def routed() -> FastAPI:
     app.add_exception_handler(SmartokenError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(StoreUnavailableError, _away)
+    app.add_exception_handler(Exception, _failed)
     return app
 
 
@@ -86,6 +91,16 @@ def rendered(error: SmartokenError, request_id: str, docs_url: str) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     return _answer(request, error if isinstance(error, SmartokenError) else InternalError("The gateway failed."))
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    """Say that the database does not answer; whether a request that writes took effect, its repetition tells."""
+    return _answer(request, LedgerUnavailableError(f"{error}", retry_after_s=_AWAY_S))
+
+
+async def _failed(request: Request, _error: Exception) -> Response:
+    """Answer in our shape; the framework raises the error again afterwards, and the guard logs it."""
+    return _answer(request, InternalError("The gateway failed to answer."))
 
 
 async def _malformed(request: Request, error: Exception) -> Response:
@@ -144,7 +159,7 @@ class Guard:
             await self._app(scope, _bounded(receive, scope), answer)
         except Exception as error:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
             if begun:
-                _log.exception("request %s failed after its answer began", request_id)
+                _log.exception("request %s failed", request_id)
                 return
             await rendered(self._public(error, request_id), request_id, self._control.docs_url)(scope, receive, answer)
 

@@ -39,6 +39,7 @@ PAUSE_S = 0.02
 _LOST_RACE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, the transaction may run again
 _SQLITE_AWAY = (5, 6, 10, 11, 13, 14, 26)  # busy, locked, I/O, corrupt, full, cannot open, no database
 _POSTGRES_AWAY = ("08", "53", "57P", "58")  # connection, resources, shutting down or starting, system error
+_READ_ONLY = (8, "25006")  # to whoever writes that is as bad: a file or a standby that takes nothing
 
 
 class Database:
@@ -115,7 +116,10 @@ class Database:
         """
         if self._writer is None:
             return await asyncio.get_running_loop().run_in_executor(self._write_threads, self.run_write, fn, *args)
-        result: T = await asyncio.wrap_future(self._writer.submit(fn, args))
+        try:
+            result: T = await asyncio.wrap_future(self._writer.submit(fn, args))
+        except sa.exc.DBAPIError as error:
+            raise _told(error, writing=True) from error
         return result
 
     def run_read(self, fn: Callable[..., T], *args: Any) -> T:
@@ -129,7 +133,10 @@ class Database:
     def run_write(self, fn: Callable[..., T], *args: Any) -> T:
         """Run a writing function and wait for its commit; raises as ``write`` does."""
         if self._writer is not None:
-            result: T = self._writer.submit(fn, args).result()
+            try:
+                result: T = self._writer.submit(fn, args).result()
+            except sa.exc.DBAPIError as error:
+                raise _told(error, writing=True) from error
             return result
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -139,7 +146,7 @@ class Database:
                 if attempt < ATTEMPTS and _lost_race(error):
                     time.sleep(PAUSE_S * attempt)  # the winner may still wait for what this one just gave up
                     continue
-                raise _told(error) from error
+                raise _told(error, writing=True) from error
         raise AssertionError  # the last attempt returned or raised
 
     def close_sync(self) -> None:
@@ -167,11 +174,17 @@ def _lost_race(error: Exception) -> bool:
     return isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in _LOST_RACE
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: Exception, *, writing: bool = False) -> Exception:
     """Return what the caller should catch: one error for a database that is away, else the driver's own."""
-    if not _away(error):
+    if not _away(error) and not (writing and _read_only(error)):
         return error
     return StoreUnavailableError("The database does not answer. Is it up, and SMARTOKEN_DATABASE_URL right?")
+
+
+def _read_only(error: Exception) -> bool:
+    orig = getattr(error, "orig", None)
+    code = getattr(orig, "sqlite_errorcode", None)
+    return getattr(orig, "sqlstate", None) in _READ_ONLY or (code is not None and code & 0xFF in _READ_ONLY)
 
 
 def _away(error: Exception) -> bool:

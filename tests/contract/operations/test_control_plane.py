@@ -10,6 +10,7 @@ from smartoken.control.application import MAX_BODY_BYTES
 from smartoken.identity.keys import digest, mint
 from smartoken.operations import audit, keys
 from smartoken.operations.rights import GRANTED, Actor, ActorKind, Permission, Role
+from smartoken.store.database import StoreUnavailableError
 from unit.operations.setups import WHOLE
 
 ALICE, MALLORY = "alice-token-0123456789abcdef0123456789", "mallory-token-0123456789abcdef01234567"
@@ -369,6 +370,37 @@ def test_only_its_own_host_names_are_answered(room):
 def test_a_body_over_the_limit_is_refused(house):
     answer = house.ask("POST", "/api/v1/admin/apply", b'{"text": "' + b"#" * MAX_BODY_BYTES + b'"}')
     assert (answer.status, answer.body["error"]["code"]) == (413, "request_too_large")
+
+
+class AwayOffice:
+    """An office whose database fails in a way of its own."""
+
+    def __init__(self, office, error):
+        self._office, self._error, self.db = office, error, self
+
+    def __getattr__(self, name):
+        return getattr(self._office, name)
+
+    async def read(self, *_):
+        raise self._error
+
+    write = read
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (StoreUnavailableError("The database does not answer."), 503, "ledger_unavailable"),
+        (KeyError("x"), 500, "internal_error"),
+    ],
+)
+def test_a_database_that_fails_is_told_in_the_one_shape(room, error, status, code):
+    room.office = AwayOffice(room.office, error)
+    for method, path, body in (("GET", "keys", None), ("POST", "admin/accounts", {"slug": "fresh"})):
+        answer = room.ask(method, f"/api/v1/{path}", body)
+        assert (answer.status, answer.body["error"]["code"]) == (status, code)
+        assert answer.body["error"]["request_id"] == answer.headers["x-request-id"]
+        assert ("retry-after" in answer.headers) == (status == 503)
 
 
 def test_the_openapi_description_is_whole_and_public(room):

@@ -52,6 +52,21 @@ async def test_a_write_that_the_database_refuses_undoes_itself_alone(db):
     assert await db.read(names) == ["a", "b", "c", "taken"]
 
 
+async def test_a_database_that_is_read_only_counts_as_away(db):
+    def put_where_nothing_may_be_written(conn):
+        only = "PRAGMA query_only=ON" if db.sqlite else "SET TRANSACTION READ ONLY"
+        conn.exec_driver_sql(only)
+        try:
+            put(conn, "a")
+        finally:
+            if db.sqlite:
+                conn.exec_driver_sql("PRAGMA query_only=OFF")
+
+    with pytest.raises(StoreUnavailableError):
+        await db.write(put_where_nothing_may_be_written)
+    assert await db.read(names) == []
+
+
 async def test_a_refused_write_shows_none_of_its_values(db):
     await db.write(put, "taken", b"first")
     with pytest.raises(sa.exc.IntegrityError) as caught:
