@@ -119,6 +119,11 @@ for (const box of document.querySelectorAll(".scroll")) {
   new ResizeObserver(look).observe(box);
 }
 
-const here = document.querySelector(".side [aria-current]");
-const side = here && here.closest(".side");
-if (side && here.offsetTop > side.clientHeight - 80) side.scrollTop = here.offsetTop - side.clientHeight / 2;
+const side = document.querySelector(".side");
+const here = side && side.querySelector("[aria-current]");
+if (here && here.offsetTop - side.offsetTop > side.clientHeight - 80) side.scrollTop = here.offsetTop - side.offsetTop - side.clientHeight / 2;
+if (side) {
+  const look = () => side.classList.toggle("more-below", side.scrollTop + side.clientHeight < side.scrollHeight - 2);
+  side.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(side);
+}

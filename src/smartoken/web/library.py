@@ -22,7 +22,7 @@ CHECKOUT = PACKAGE.parents[1]
 _HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _MARKS = re.compile(r"[`*]|\[([^\]]*)\]\([^)]*\)")
-_MOST_DESCRIBED = 155
+_MOST_DESCRIBED, _LEAST_DESCRIBED = 155, 25
 
 
 class LibraryError(ValueError):
@@ -163,7 +163,12 @@ def _first_words(text: str, title: str) -> str:
     for block in re.split(r"\n\s*\n", text):
         words = plain(block)
         if words and not block.lstrip().startswith(("#", "|", "```", "<!--", "-", ">", "1.")):
-            if len(words) <= _MOST_DESCRIBED:
-                return words
+            whole = ""
+            for sentence in re.split(r"(?<=[.:;]) (?=[A-Z`])", words):
+                if len(whole) + len(sentence) + 1 > _MOST_DESCRIBED:
+                    break
+                whole = f"{whole} {sentence}".strip()
+            if len(whole) >= _LEAST_DESCRIBED:
+                return whole.rstrip(":;")
             return words[:_MOST_DESCRIBED].rpartition(" ")[0].rstrip(",;:") + " …"
     return f"{title}: documentation of SmarToken."

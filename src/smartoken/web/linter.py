@@ -7,7 +7,7 @@ what to write instead. What no rule knows travels to the provider untouched.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -186,17 +186,20 @@ PLACES: tuple[tuple[re.Pattern[str], Level, str, str, str], ...] = (
 _FIELD = re.compile(r"[\"']?\b([a-z][a-z_]+)\b[\"']?\s*[:=](?!=)")
 _MODEL = re.compile(r"\bmodels?[\"']?\s*[:=]\s*\[?\s*[\"']([\w./:@-]+)[\"']")
 Known = Callable[[str], str | None]  # a model id asked for -> the id here, None: not here
+Near = Callable[[str], Sequence[str]]  # a model id that is not here -> the ids that look most like it
 
 
-def lint(text: str, address: str, known: Known) -> Report:
+def lint(text: str, address: str, known: Known, near: Near = lambda _name: ()) -> Report:
     """Return what is different for a request or a snippet."""
     text = text[:MAX_TEXT]
     findings = [*_places(text, address), *_fields(text)]
-    models = tuple(dict.fromkeys(_MODEL.findall(text)))
-    findings.extend(_models(text, models, known))
+    models: dict[str, int] = {}
+    for hit in _MODEL.finditer(text):
+        models.setdefault(hit[1], _line(text, hit.start(1)))
+    findings.extend(_models(models, known, near))
     order = list(Level)
     unique = {(each.level, each.field, each.says): each for each in reversed(findings)}
-    return Report(tuple(sorted(unique.values(), key=lambda each: (order.index(each.level), each.line))), models)
+    return Report(tuple(sorted(unique.values(), key=lambda each: (order.index(each.level), each.line))), tuple(models))
 
 
 def _line(text: str, at: int) -> int:
@@ -236,16 +239,22 @@ def _names(text: str) -> Iterator[tuple[str, int]]:
             yield f"provider.{hit[1]}", hit.start()
 
 
-def _models(text: str, models: tuple[str, ...], known: Known) -> Iterator[Finding]:
-    for model in models:
-        bare = model.partition(":")[0]
+def _models(models: Mapping[str, int], known: Known, near: Near) -> Iterator[Finding]:
+    for model, line in models.items():
+        bare, suffix, _ = model.partition(":")
         here = known(bare)
-        line = _line(text, max(text.find(model), 0))
         if here is None:
             says = "No model of this id is in the catalog."
-            yield Finding(Level.CHANGE, f"model {model}", line, says, "Choose one from /models.")
+            alike = " or ".join(f"`{each}`" for each in near(bare))
+            write = (
+                f"Nearest by name: {alike}; all are on the page Models." if alike else "Choose one on the page Models."
+            )
+            yield Finding(Level.CHANGE, f"model {model}", line, says, write)
+        elif suffix:
+            says = f"Without its suffix the name leads to `{here}`."
+            yield Finding(Level.DIFFERENT, f"model {model}", line, says, here)
         elif here.lower() != model.lower():
-            says = f"The name resolves to {here}; the header x-smartoken-warning says so."
+            says = f"The name leads to `{here}`; the header `x-smartoken-warning` says so."
             yield Finding(Level.DIFFERENT, f"model {model}", line, says, here)
         else:
             yield Finding(Level.SAME, f"model {model}", line, "The same id is served here.")

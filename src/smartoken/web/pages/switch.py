@@ -1,9 +1,12 @@
 """The migration check: paste a request or a snippet, read what to change. Nothing that is pasted is kept."""
 
+from difflib import get_close_matches
+
 from smartoken.web.linter import MAX_TEXT, lint
 from smartoken.web.pages.menus import docs_menu
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked
+from smartoken.web.views import CURRENT
 
 SAMPLE = """\
 from openai import OpenAI
@@ -35,6 +38,12 @@ def check(renderer: Renderer, asked: Asked) -> Answer:
         alias = directory.aliases.get(name.lower())
         return alias.model if alias is not None else None
 
+    def near(name: str) -> list[str]:
+        ids = {each.model.id.lower(): each.model.id for each in site.models if each.model.status == CURRENT}
+        last = {each.rpartition("/")[2]: each for each in ids}
+        alike = get_close_matches(name.lower().rpartition("/")[2], last, n=2, cutoff=0.5)
+        return [ids[last[each]] for each in alike]
+
     example = next((each.openrouter_ids[0] for each in site.catalog.models.values() if each.openrouter_ids), "")
     shown = text or SAMPLE.format(model=example)
     return renderer.page(
@@ -45,6 +54,6 @@ def check(renderer: Renderer, asked: Asked) -> Answer:
         path=asked.path,
         text=shown,
         lines=min(max(shown.count("\n") + 2, 10), 28),
-        report=lint(text, site.address, known) if text.strip() else None,
+        report=lint(text, site.address, known, near) if text.strip() else None,
         groups=docs_menu(renderer),
     )
