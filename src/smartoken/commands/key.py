@@ -42,6 +42,9 @@ def mint_key(*, json_output: Json = False) -> None:
         "concurrency": option(int | None, "Calls at once.", "--concurrency"),
         "allowed_ip": option(list[str] | None, "An address or CIDR range that may use it; repeat.", "--allowed-ip"),
         "allowed_origin": option(list[str] | None, "A web origin for CORS; repeat.", "--allowed-origin"),
+        "continuation": option(
+            bool | None, "Let another offer tell the rest of an answer that breaks off.", "--continuation"
+        ),
         "expires_at": option(str | None, "RFC 3339, such as 2027-01-31T00:00:00Z.", "--expires-at"),
     }
 )
@@ -60,6 +63,8 @@ def create_key(
     body.update({new: list(options[old]) for old, new in renamed.items() if options[old]})
     if options["budget"] is not None:
         body["budgets"] = [{"limit": options["budget"], "period": options["period"]}]
+    if options["continuation"]:
+        body["continuation"] = True
     limits = {each: options[each] for each in ("rpm", "tpm", "concurrency") if options[each] is not None}
     if limits:
         body["limits"] = limits

@@ -52,6 +52,7 @@ class KeyAnswer(Answer):
     limits: dict[str, int]
     policy: PolicyAnswer
     budgets: list[BudgetAnswer]
+    continuation: bool
     status: str
     expires_at: str | None
     created_at: str

@@ -62,6 +62,7 @@ class KeyFields(Body):
     policy: Policy = Policy()
     allowed_ips: list[str] = []
     allowed_origins: list[str] = []
+    continuation: bool = Field(default=False, description="answers that break off are gone on with by another offer")
     expires_at: str | None = Field(default=None, description="RFC 3339 with a zone")
 
 

@@ -23,6 +23,7 @@ from smartoken.store.vault import Secret
 STATUSES = ("active", "paused")
 REVOKED = "revoked"
 USUAL_OVERLAP_HOURS = 24
+CONTINUATION = "continuation"  # an answer that breaks off may be gone on with elsewhere; off unless it is asked for
 Wanted = Mapping[str, Any]
 
 
@@ -91,6 +92,7 @@ def _shown(row: Mapping[str, Any], secrets: Sequence[Mapping[str, Any]]) -> dict
         "allowed_origins": list(row["allowed_origins"]),
         "limits": {name: row[name] for name in fields.LIMITS},
         "policy": {"regions": list(policy.get("regions") or ()), "no_training": bool(policy.get("no_training"))},
+        "continuation": bool((row["options"] or {}).get(CONTINUATION)),
         "status": row["status"],
         "expires_at": instant_text(row["expires_ms"]) if row["expires_ms"] is not None else None,
         "created_at": instant_text(row["created_ms"]),
@@ -263,6 +265,8 @@ def _columns(wanted: Wanted, now_ms: int) -> dict[str, Any]:
         found["allowed_ips"] = fields.addresses(wanted["allowed_ips"])
     if "allowed_origins" in wanted:
         found["allowed_origins"] = fields.origins(wanted["allowed_origins"])
+    if CONTINUATION in wanted:
+        found["options"] = {CONTINUATION: True} if wanted[CONTINUATION] else {}
     if "policy" in wanted:
         found["policy"] = fields.policy(wanted["policy"])
     if "limits" in wanted:

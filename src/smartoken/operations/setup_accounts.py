@@ -153,6 +153,8 @@ def _read_key(table: Table, account: str, read_secret: ReadSecret) -> Item:
     for key, most in (("owner", 254), ("workflow", 200)):
         if given(table, key):
             view[key] = words(table, key, "", most)
+    if table.flag("continuation", default=False):
+        view["continuation"] = True
     if given(table, "expires_at"):
         view["expires_at"] = _instant(table)
     return Item(Kind.KEY, f"{account}/{name}", view, account, secret, where=table)

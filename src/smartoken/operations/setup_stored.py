@@ -159,6 +159,8 @@ def _key_view(row: Mapping[str, Any], budgets: Mapping[tuple[str, str], dict[str
     }
     optional = {"owner": row["owner"], "workflow": row["workflow"]}
     view.update({name: value for name, value in optional.items() if value})
+    if (row["options"] or {}).get("continuation"):
+        view["continuation"] = True
     if row["expires_ms"] is not None:
         view["expires_at"] = instant_text(row["expires_ms"])
     return view

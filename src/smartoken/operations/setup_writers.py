@@ -179,7 +179,6 @@ def _create_key(conn: Connection, work: Work, item: Item, written: Written) -> N
         "id": work.id("key"),
         "account_id": account["id"],
         "name": item.name.partition("/")[2],
-        "options": {},
         "status": "active",
         "created_ms": work.now_ms,
         "revoked_ms": None,
@@ -226,4 +225,5 @@ def _columns(item: Item) -> dict[str, Any]:
     same = {name: view[name] for name in ("environment", "models", "policy", "allowed_ips", "allowed_origins")}
     expires = instant_ms(view[_EXPIRES]) if _EXPIRES in view else None
     optional = {"owner": view.get("owner"), "workflow": view.get("workflow"), "expires_ms": expires}
+    optional["options"] = {"continuation": True} if view.get("continuation") else {}
     return {**same, **view["limits"], **optional}

@@ -97,6 +97,7 @@ def account(draw, name, number):
                 f"owner = {text(draw(odd_words))}",
                 "models = ['gen/*']",
                 "allowed_ips = ['10.0.0.1', '10.0.0.0/8']",
+                f"continuation = {str(draw(st.booleans())).lower()}",
             ]
         if draw(st.booleans()):
             lines += ["limits = { rpm = 3, concurrency = 1 }", "expires_at = '2027-01-31T12:00:00.125+08:00'"]

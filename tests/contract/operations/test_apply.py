@@ -90,6 +90,8 @@ CHANGES = [
     (ACCOUNT, 'budget = "1.00"', 'budget = "2.00"', ["change key acme/staging"]),
     (ACCOUNT, 'budget = "1.00"', "", ["change key acme/staging"]),
     (ACCOUNT, 'environment = "staging"', 'environment = "production"', ["change key acme/staging"]),
+    (ACCOUNT, 'period = "total"', 'period = "total"\ncontinuation = true', ["change key acme/staging"]),
+    (ACCOUNT, 'period = "total"', 'period = "total"\ncontinuation = false', []),
     (ACCOUNT, 'balance = "10.00"', 'balance = "99.00"', []),
     (ACCOUNT, 'owner = "alice@acme.test"', "", ["change key acme/staging"]),
 ]

@@ -170,6 +170,16 @@ def test_the_life_of_a_key(house):
     assert house.ask("GET", "/api/v1/admin/audit/check").body == {"intact": True, "broken_at": None}
 
 
+def test_continuation_is_off_until_a_key_asks_for_it(house):
+    key = house.ask("POST", "/api/v1/keys", {"account": "acme", "name": "plain"}).body
+    path, place = f"/api/v1/keys/{key['id']}", digest(house.office.pepper, key["secret"])
+    assert key["continuation"] is False
+    for said in (True, False):
+        assert house.ask("PATCH", path, {"continuation": said}).body["continuation"] is said
+        assert house.directory.keys[place].caller.key.options.get("continuation", False) is said
+    assert house.ask("PATCH", path, {"continuation": "yes"}).body["error"]["param"] == "continuation"
+
+
 BAD = [
     ("POST", "/api/v1/keys", {"name": "x"}, 400, "account"),
     ("POST", "/api/v1/keys", {"name": "x", "account": "none"}, 404, "account"),

@@ -70,6 +70,7 @@ WRONG = [
     (ACCOUNT, "allowed_ips = []", 'allowed_ips = ["10.0.0.300"]', "CIDR"),
     (ACCOUNT, "allowed_origins = []", 'allowed_origins = ["app.acme.test"]', "https://app.example.com"),
     (ACCOUNT, "allowed_origins = []", 'allowed_origins = []\nexpires_at = "tomorrow"', "2027-01-31"),
+    (ACCOUNT, "allowed_origins = []", 'allowed_origins = []\ncontinuation = "yes"', "true or false"),
     (ACCOUNT, "allowed_origins = []", 'allowed_origins = []\nexpires_at = "2027-01-01T00:00:00"', "zone"),
     (ACCOUNT, 'secret = "env:ACME_KEY"', 'secret = "sk-st-short"', "smartoken key mint"),
     (ACCOUNT, 'secret = "env:ACME_KEY"', f'secret = "{KEY[:-1]}x"', "smartoken key mint"),
