@@ -2,14 +2,16 @@
 
 import hmac
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from smartoken.errors import InvalidRequestError, RequestTooLargeError
 from smartoken.gateway.reply import Receive, Scope
+from smartoken.identity.places import address_allowed, is_address
 
 _LOOKED_AT = frozenset(
     {b"authorization", b"x-api-key", b"origin", b"content-encoding", b"content-length", b"x-forwarded-for"}
 )
+_LONGEST_ADDRESS = 64  # characters; a scope may make one of IPv6 as long as one likes
 Networks = Sequence[IPv4Network | IPv6Network]
 
 
@@ -42,12 +44,16 @@ class Request:
             self.forwarded = b",".join([value for name, value in headers if name == b"x-forwarded-for"])
 
     def address(self, trusted: Networks) -> str | None:
-        """Return the caller's address: the peer's, or behind trusted proxies the last one they did not add."""
-        if not trusted or self.forwarded is None or not _within(self.peer, trusted):
+        """Return the caller's address: the peer's, or behind trusted proxies the last one they did not add.
+
+        What a proxy passes on that is no address is nobody's: None, which no list of addresses allows.
+        """
+        if not trusted or self.forwarded is None or not address_allowed(trusted, self.peer):
             return self.peer
-        for hop in reversed(self.forwarded.decode("latin-1").split(",")):
-            if not _within(hop.strip(), trusted):
-                return hop.strip()
+        for named in reversed(self.forwarded.decode("latin-1").split(",")):
+            hop = named.strip()
+            if not address_allowed(trusted, hop):
+                return hop if len(hop) <= _LONGEST_ADDRESS and is_address(hop) else None
         return self.peer
 
     async def body(self, most: int) -> bytes:
@@ -87,16 +93,6 @@ class Request:
 def too_large(most: int) -> RequestTooLargeError:
     """Return the error for a body over the limit."""
     return RequestTooLargeError(f"The body is larger than {most} bytes.", details={"limit_bytes": most})
-
-
-def _within(address: str | None, networks: Networks) -> bool:
-    if address is None:
-        return False
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)
 
 
 def token_matches(authorization: bytes | None, token: str) -> bool:

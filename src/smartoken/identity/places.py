@@ -9,12 +9,20 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 Network = IPv4Network | IPv6Network
 
 
-def address_allowed(networks: Iterable[Network], address: str | None) -> bool:
-    """Whether an address lies in one of the networks; an IPv4 address mapped into IPv6 counts as IPv4."""
+def is_address(text: str) -> bool:
+    """Whether a text is an address of IPv4 or IPv6."""
     try:
-        found = ip_address(address or "")
+        ip_address(text)
     except ValueError:
         return False
+    return True
+
+
+def address_allowed(networks: Iterable[Network], address: str | None) -> bool:
+    """Whether an address lies in one of the networks; an IPv4 address mapped into IPv6 counts as IPv4."""
+    if not address or not is_address(address):
+        return False
+    found = ip_address(address)
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return any(found in each for each in networks)

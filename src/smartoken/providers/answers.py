@@ -15,11 +15,13 @@ from smartoken.errors import FailureClass
 from smartoken.providers import think
 from smartoken.providers.dialect import REASONING_DETAILS, REASONING_TAGS, THINK_TAGS, Dialect
 from smartoken.providers.failures import Failure, judge, read_error
+from smartoken.providers.read_json import read_json
 from smartoken.providers.reasoning import fingerprint
 from smartoken.providers.toolcalls import ToolCalls
 from smartoken.providers.usage import read_usage, usage_block
 from smartoken.tokens import TokenUsage
 
+MAX_NAME = 200  # characters of the name of a model
 KEPT_TOP = ("system_fingerprint", "service_tier")
 KEPT_MESSAGE = ("refusal", "annotations", "audio", "function_call")
 
@@ -43,6 +45,11 @@ class Answer(NamedTuple):
 def bad_answer(message: str, status: int | None = 200) -> Failure:
     """Return the failure of an answer that is not one of this protocol."""
     return Failure(FailureClass.BAD_ANSWER, message, status=status)
+
+
+def served_name(model: Any) -> str:
+    """Return the name that the upstream gave its model: kept with the call and shown, so bounded and printable."""
+    return "".join(each for each in model[:MAX_NAME] if each.isprintable()) if isinstance(model, str) else ""
 
 
 def details_text(details: Any) -> str:
@@ -173,14 +180,14 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
         "id": answer_id,
         "object": "chat.completion",
         "created": when if isinstance(when, int) and when > 0 else created,
-        "model": model if isinstance(model, str) else "",
+        "model": served_name(model),
         "choices": read_choices,
     }
     if usage is not None:
         body["usage"] = usage_block(usage)
     for name in KEPT_TOP:
         kept = payload.get(name)
-        if kept is not None:
+        if isinstance(kept, str):
             body[name] = kept
     first = read_choices[0]["message"]
     return Answer(
@@ -199,7 +206,7 @@ def read_answer_bytes(dialect: Dialect, raw: bytes, *, created: int = 0) -> Answ
     if not raw.strip():
         return Answer({}, failure=bad_answer("the provider's answer is empty"))
     try:
-        payload = orjson.loads(raw)
+        payload = read_json(raw)
     except orjson.JSONDecodeError:
         return Answer({}, failure=bad_answer("the provider's answer is not valid JSON"))
     return read_answer(dialect, payload, created=created)

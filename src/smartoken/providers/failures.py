@@ -17,6 +17,7 @@ import orjson
 
 from smartoken.errors import FailureClass
 from smartoken.providers.dialect import Dialect, ErrorRule
+from smartoken.providers.read_json import read_json
 
 MAX_MESSAGE = 300
 MAX_READ = 65_536
@@ -151,7 +152,7 @@ def _retry_after(headers: Mapping[str, str], message: str, kind: FailureClass) -
     try:
         now = parsedate_to_datetime(headers.get("date", ""))
         then = parsedate_to_datetime(given) if given else None
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year that no date has
         return None
     if then is None and kind is FailureClass.WINDOW_USED_UP:
         reset = _RESET.search(message)
@@ -188,7 +189,7 @@ def judge(dialect: Dialect, said: Any, status: int | None, headers: Mapping[str,
 def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """Classify an error answer. ``headers`` have lower-case names; only the first 64 KiB of the body are read."""
     try:
-        payload = orjson.loads(body[:MAX_READ])
+        payload = read_json(body[:MAX_READ])
     except orjson.JSONDecodeError:
         text = body[:MAX_READ].decode("utf-8", "replace")
         said = _Said(message="" if "<" in text[:200] else text, is_json=False)

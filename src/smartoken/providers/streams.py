@@ -19,6 +19,7 @@ from smartoken.errors import FailureClass
 from smartoken.providers import answers, think
 from smartoken.providers.dialect import CUMULATIVE_TEXT, REASONING_TAGS, THINK_TAGS, Dialect
 from smartoken.providers.failures import Failure, judge, read_error
+from smartoken.providers.read_json import too_deep
 from smartoken.providers.reasoning import fingerprint
 from smartoken.providers.sse import MAX_LINE, SseEvent, SseParser, SseTooLargeError
 from smartoken.providers.toolcalls import ToolCalls
@@ -26,6 +27,7 @@ from smartoken.providers.usage import read_usage
 from smartoken.tokens import TokenUsage
 
 MAX_KEPT_REASONING = 1 << 20  # characters kept for replay; a longer text is not kept at all
+_TOO_DEEP = "an event of the provider's stream is nested too deeply"
 _KEPT_DELTA = ("refusal", "annotations", "audio", "function_call")
 
 
@@ -74,6 +76,8 @@ class StreamReader:
         self._sse = SseParser()
         self._created = created
         self._object_created = 0
+        self._named = ""
+        self._model = ""
         self._choices: dict[int, _Choice] = {}
         self._usage: TokenUsage | None = None
         self._over = False
@@ -201,6 +205,8 @@ class StreamReader:
             return self._fail("an event of the provider's stream is not a JSON object")
         choices = payload.get("choices")
         if not choices or "error" in payload or "base_resp" in payload or event.name == b"error":
+            if too_deep(raw, payload):
+                return self._fail(_TOO_DEEP)
             return self._read_unusual(payload, choices, named_error=event.name == b"error")
         if type(choices) is not list:
             return self._fail("`choices` of a streamed event is not a list")
@@ -212,6 +218,8 @@ class StreamReader:
             plain = self._read_text(payload, choices[0])
             if plain is not None:
                 return plain
+        if too_deep(raw, payload):
+            return self._fail(_TOO_DEEP)
         return self._read_choices(payload, choices, usage)
 
     def _read_text(self, payload: dict[str, Any], raw: Any) -> StreamEvent | None:
@@ -300,17 +308,19 @@ class StreamReader:
         created = payload.get("created")
         if type(created) is int and created > 0:
             self._object_created = created
+        named = payload.get("model")
+        if type(named) is str and named != self._named:  # every chunk repeats it
+            self._named, self._model = named, answers.served_name(named)
         chunk = {
             "id": payload.get("id", ""),
             "object": "chat.completion.chunk",
             "created": self._object_created or self._created,
-            "model": payload.get("model", ""),
+            "model": self._model,
             "choices": choices,
         }
-        if payload.get("system_fingerprint") is not None:
-            chunk["system_fingerprint"] = payload["system_fingerprint"]
-        if payload.get("service_tier") is not None:
-            chunk["service_tier"] = payload["service_tier"]
+        for name in answers.KEPT_TOP:
+            if type(payload.get(name)) is str:
+                chunk[name] = payload[name]
         return chunk
 
     def _read_delta(

@@ -1,7 +1,7 @@
 """Reading a provider's counts into ``TokenUsage`` and writing them in OpenAI's shape. Pure.
 
-Counts that are negative, not whole numbers or contradict each other are bounded and marked ``suspect``; whoever knows
-the context and the hold bounds them further. Zero is a count, absent is not.
+Counts that are negative, not whole numbers, beyond any model or contradict each other are bounded and marked
+``suspect``; whoever knows the context and the hold bounds them further. Zero is a count, absent is not.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ from typing import Any
 
 from smartoken.providers.dialect import UsageShape
 from smartoken.tokens import TokenUsage, UsageSource
+
+MOST = 100_000_000  # tokens; ten times the longest context that is sold, and their price still fits every column
 
 
 @lru_cache(maxsize=256)
@@ -48,7 +50,8 @@ def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
         find(block, shape.reasoning),
     ):
         if type(value) is int and value >= 0:
-            counts.append(value)
+            suspect = suspect or value > MOST
+            counts.append(min(value, MOST))
         else:
             suspect = suspect or value is not None
             counts.append(0)

@@ -239,3 +239,13 @@ def test_reading_leaves_the_order_of_texts_as_it_was() -> None:
     events = read("deepseek", sse(WIRES["deepseek"].payloads(thinks=True)))
     kinds = ["reasoning_content" if "reasoning_content" in each else "content" for each in deltas(events)[1:-1]]
     assert all(not (a == "content" and b == "reasoning_content") for a, b in pairwise(kinds))
+
+
+@pytest.mark.parametrize("place", ["logprobs", "message", "usage", "error"])
+def test_an_answer_nested_too_deeply_to_be_written_again_is_a_bad_one(place: str) -> None:
+    body = {"choices": [{"message": {"content": "A"}, "logprobs": None, "finish_reason": "stop"}]}
+    nested = {"message": {"choices": [{"message": {"content": "A", "audio": "DEEP"}}]}}.get(place)
+    raw = orjson.dumps(nested or {**body, "choices": [{**body["choices"][0], place: "DEEP"}]})
+    answer = read_answer_bytes(dialect("openai"), raw.replace(b'"DEEP"', b"[" * 300 + b"]" * 300))
+    assert answer.failure is not None
+    assert answer.failure.kind is FailureClass.BAD_ANSWER

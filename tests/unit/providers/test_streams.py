@@ -46,6 +46,31 @@ def test_any_cut_of_any_dialects_stream_gives_the_same_events(
     assert read(raw, cuts, dialect_id)[-1].done
 
 
+MODELS = [
+    *((each, "") for each in (5, ["m"], {"a": 1}, None)),
+    ("m1", "m1"),
+    ("m" * 300, "m" * 200),
+    ("a\x00b\r\nc", "abc"),
+]
+
+
+@pytest.mark.parametrize(("named", "kept"), MODELS)
+def test_a_models_name_is_a_short_line_of_text_whatever_the_upstream_calls_it(named: Any, kept: str) -> None:
+    payloads = [chunk(choice(0, content="A"), model=named), chunk(choice(0, content="B"), model=named)]
+    events = read(sse([*payloads, chunk(choice(0, "stop"), model=named)]))
+    assert [each.chunk["model"] for each in events if each.chunk is not None] == [kept] * 3
+    assert events[-1].done
+
+
+def test_what_is_nested_too_deeply_to_be_written_again_is_a_bad_answer() -> None:
+    deep = {**choice(0, content="A"), "logprobs": "DEEP"}
+    raw = sse([chunk(choice(0, content="A")), chunk(deep), chunk(choice(0, "stop"))])
+    events = read(raw.replace(b'"DEEP"', b"[" * 300 + b"]" * 300))
+    assert events[-1].failure is not None
+    assert events[-1].failure.kind is FailureClass.BAD_ANSWER
+    assert not any(each.done for each in events)
+
+
 def test_several_choices_end_when_each_has_ended() -> None:
     payloads = [
         chunk(choice(0, content="A"), choice(1, content="B")),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smartoken.providers.dialect import UsageShape
 from smartoken.providers.registry import DIALECTS
-from smartoken.providers.usage import read_usage, usage_block
+from smartoken.providers.usage import MOST, read_usage, usage_block
 from smartoken.tokens import TokenUsage
 
 PLAIN = UsageShape()
@@ -23,6 +23,8 @@ TABLE: list[tuple[UsageShape, Any, TokenUsage | None]] = [
     (PLAIN, {"prompt_tokens": 0, "completion_tokens": 0}, TokenUsage(0, 0)),
     (PLAIN, {"prompt_tokens": 3}, TokenUsage(3, 0, suspect=True)),
     (PLAIN, {"prompt_tokens": -3, "completion_tokens": 4}, TokenUsage(0, 4, suspect=True)),
+    (PLAIN, {"prompt_tokens": 3, "completion_tokens": 5 * 10**15}, TokenUsage(3, MOST, suspect=True)),
+    (PLAIN, {"prompt_tokens": 2**63, "completion_tokens": 10**30}, TokenUsage(MOST, MOST, suspect=True)),
     (PLAIN, {"prompt_tokens": True, "completion_tokens": 4}, TokenUsage(0, 4, suspect=True)),
     (PLAIN, {"prompt_tokens": 3.5, "completion_tokens": 4}, TokenUsage(0, 4, suspect=True)),
     (PLAIN, {"prompt_tokens": "3", "completion_tokens": 4}, TokenUsage(0, 4, suspect=True)),

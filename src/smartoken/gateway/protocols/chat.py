@@ -106,8 +106,8 @@ RULES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "thinking_budget": _whole(0, MAX_LIMIT),
     "thinking": _of(dict, "an object"),
     "user": (
-        f"a string of at most {MAX_USER_LENGTH} characters",
-        lambda v: isinstance(v, str) and len(v) <= MAX_USER_LENGTH,
+        f"a string of at most {MAX_USER_LENGTH} characters, none of them NUL",
+        lambda v: isinstance(v, str) and len(v) <= MAX_USER_LENGTH and "\0" not in v,
     ),
     "metadata": _of(dict, "an object"),
 }
@@ -155,7 +155,7 @@ def read_chat(raw: bytes) -> ChatRequest:
     """
     body = read_object(raw)
     model = body.get("model")
-    if not isinstance(model, str) or not model.strip() or len(model) > MAX_MODEL_LENGTH:
+    if not isinstance(model, str) or not model.strip() or len(model) > MAX_MODEL_LENGTH or "\0" in model:
         raise _fail("model", "the id of a model, as GET /v1/models lists it", model)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
