@@ -118,12 +118,36 @@ def bound(tariffs: Sequence[Tariff], reach: Reach, output: int | None, fees_nano
         ValueError: no tariff, or tariffs of several currencies.
 
     """
-    if len(tariffs) != 1 and len({each.currency for each in tariffs}) != 1:
-        raise ValueError("a bound needs tariffs of one currency")
     if output is None:
         output = reach.context
+    if len(tariffs) == 1 and output is not None:
+        plainly = _of_one_band(tariffs[0], reach, output)
+        if plainly is not None:
+            return plainly + fees_nano
+    elif len({each.currency for each in tariffs}) != 1:
+        raise ValueError("a bound needs tariffs of one currency")
     if output is None:
         raise UnboundedError("an answer without limit and without context has no bound")
+    return _bound(tariffs, reach, output) + fees_nano
+
+
+def _of_one_band(tariff: Tariff, reach: Reach, output: int) -> int | None:
+    """Return the bound of a price of one band where prompt and answers fit the context together; None elsewhere."""
+    tiers, context = tariff.plain, reach.context
+    if len(tiers) != 1 or tariff.thinking is not tiers:
+        return None
+    prompt, _, choices, _ = reach
+    if context is not None and (prompt > context - output or output > context):
+        return None
+    tier = tiers[0]
+    if tier.up_to_prompt is not None or tier.up_to_output is not None:
+        return None
+    pico = prompt * tier.rates.dearest_input + output * choices * tier.rates.output
+    return -(-pico // PICO_PER_NANO)
+
+
+def _bound(tariffs: Sequence[Tariff], reach: Reach, output: int) -> int:
+    """Return the bound, whatever the bands are."""
     in_all = output * reach.choices
     pico = 0
     for tariff in tariffs:
@@ -132,7 +156,7 @@ def bound(tariffs: Sequence[Tariff], reach: Reach, output: int | None, fees_nano
         # Most prices make no difference between the two, and then the bands are the very same.
         if reach.thinking is True or (reach.thinking is None and tariff.thinking is not tariff.plain):
             pico = max(pico, _dearest(tariff.thinking, reach, in_all))
-    return -(-pico // PICO_PER_NANO) + fees_nano
+    return -(-pico // PICO_PER_NANO)
 
 
 def _dearest(tiers: Sequence[Tier], reach: Reach, output: int) -> int:
@@ -236,9 +260,9 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
     is held in part: ``FIRST_STEP`` when it can be counted as it comes and the hold can grow, else ``BLIND_STEP``, less
     where that is more than a fair share, and never more than the money buys.
     """
-    if wish.limit is not None and wish.beyond is not None and not (wish.beyond and wish.countable):
-        whole = wish.limit + wish.beyond
-        return HoldPlan(bound(tariffs, reach, whole), whole, whole, wish.limit, None)
+    fixed_plan = whole_hold(tariffs, reach, wish)
+    if fixed_plan is not None:
+        return fixed_plan
     context = UNLIMITED if reach.context is None else reach.context
     answer = context if wish.max_output is None else wish.max_output
     fixed, left_open = _parts(wish, answer, context)
@@ -256,6 +280,15 @@ def first_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish, available_na
     send_limit = None if nothing_known else send
     ceiling = _ceiling(wish, send, fixed + left_open) if wish.countable else tokens
     return HoldPlan(bound(tariffs, reach, tokens), tokens, max(tokens, ceiling), send_limit, told)
+
+
+def whole_hold(tariffs: Sequence[Tariff], reach: Reach, wish: Wish) -> HoldPlan | None:
+    """Return the hold of a call whose limit is held in full, whatever is available; None where money decides."""
+    limit, _, beyond, countable = wish
+    if limit is None or beyond is None or (beyond and countable):
+        return None
+    whole = limit + beyond
+    return HoldPlan(bound(tariffs, reach, whole), whole, whole, limit, None)
 
 
 class Fair(NamedTuple):

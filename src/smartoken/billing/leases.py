@@ -131,7 +131,8 @@ class Hold:
 
     def lines(self) -> tuple[tuple[str, int], ...]:
         """Return ``(row, amount)`` of each fund."""
-        return tuple((self.funds[place].row, amount) for place, amount in self.shares)
+        funds = self.funds
+        return tuple([(funds[place].row, amount) for place, amount in self.shares])
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +205,36 @@ class LeaseBook:
         A fund that has money in the store counts as short before a later one is touched, so that burn order holds; a
         second try, after the store was asked, takes what there is (``in_order`` false).
         """
-        found = self._take(bound, windows, funds, now_ms, in_order=in_order)
-        if isinstance(found, Short):
-            return found
+        if self._take_plainly(bound, windows, funds, now_ms):
+            shares = [[0, bound]]
+        else:
+            found = self._take(bound, windows, funds, now_ms, in_order=in_order)
+            if isinstance(found, Short):
+                return found
+            shares = [list(share) for share in found.shares]
         for lease in windows:
             lease.calls += 1
         for lease in funds:
             lease.calls += 1
-        return Hold(windows, funds, bound, [list(share) for share in found.shares])
+        return Hold(windows, funds, bound, shares)
+
+    def _take_plainly(self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int) -> bool:
+        """Take a bound that the first fund has whole, as nearly every one is; false, and nothing taken, otherwise."""
+        if not funds:
+            return False
+        fund = funds[0]
+        if fund.amount - fund.in_calls < bound:
+            return False
+        for lease in windows:
+            if lease.blocked or lease.amount - lease.in_calls < bound:
+                return False
+        dirty = self._dirty
+        for lease in windows:
+            lease.take(bound, now_ms)
+            dirty.add(lease.row)
+        fund.take(bound, now_ms)
+        dirty.add(fund.row)
+        return True
 
     def _take(
         self, bound: int, windows: tuple[Lease, ...], funds: tuple[Lease, ...], now_ms: int, *, in_order: bool

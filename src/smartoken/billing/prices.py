@@ -10,7 +10,7 @@ The thinking of a call is a fact of what came back, and a band by answer length 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -35,16 +35,16 @@ class Rates:
     band: int  # its place in the price's list
     time_percent: int = HUNDRED  # what the hour of day made of the listed rates
     promotion_percent: int = HUNDRED
+    # The most that one prompt token can cost: a cached price is never assumed, a cache write may be dearer.
+    dearest_input: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dearest_input", max(self.input, self.cached_input, self.cache_write))
 
     @property
     def factor_percent(self) -> int:
         """Both percentages together, rounded up to a whole one; for display, the rates carry the exact figure."""
         return -(-self.time_percent * self.promotion_percent // HUNDRED)
-
-    @property
-    def dearest_input(self) -> int:
-        """The most that one prompt token can cost: a cached price is never assumed, a cache write may be dearer."""
-        return max(self.input, self.cached_input, self.cache_write)
 
 
 class Charge(NamedTuple):

@@ -22,7 +22,7 @@ def has_media(body: dict[str, Any]) -> bool:
     """Whether a message carries a picture, sound, video or file: their tokens are not in their bytes."""
     for message in body["messages"]:
         content = message.get("content")
-        if isinstance(content, list) and any(part.get("type") in _MEDIA for part in content):
+        if type(content) is list and any(part.get("type") in _MEDIA for part in content):
             return True
     return False
 
@@ -42,7 +42,7 @@ def reach_of(call: Call, plan: Plan) -> Reach:
     tools = body.get("tools") or ()
     messages = len(body["messages"])
     overhead = max(
-        dialect(target.offer.provider.dialect).template.tokens(messages, len(tools)) for target in plan.targets
+        [dialect(target.offer.provider.dialect).template.tokens(messages, len(tools)) for target in plan.targets]
     )
     context = plan.model.model.context
     media = None if has_media(body) else 0

@@ -11,11 +11,14 @@ import orjson
 from smartoken.billing.journal import FINAL, PROGRESS, SENT, Journal
 from smartoken.billing.prices import Tariff
 from smartoken.gateway.call import Call, Plan
-from smartoken.gateway.till import Held
+from smartoken.gateway.till import Held, Place
+from smartoken.identity.facts import ApiKey
+from smartoken.operations.directory import ServedModel, ServedOffer
 from smartoken.operations.recovery import RATES
 from smartoken.usage.records import CallRecord
 
-_MAX_TARIFFS = 4_096
+_MAX_REMEMBERED = 4_096
+_Alike = tuple[ApiKey, ServedModel, ServedOffer, Tariff, Place]
 
 
 def compact(tariff: Tariff) -> list[Any]:
@@ -27,22 +30,30 @@ def compact(tariff: Tariff) -> list[Any]:
     ]
 
 
+def _fixed_part(key: ApiKey, model: ServedModel, offer: ServedOffer, tariff: Tariff, place: Place) -> bytes:
+    """Return the end of an entry that is the same for every call of a key, model, offer and price."""
+    entry = {
+        "account": key.account_id,
+        "key": [key.id, key.environment, key.owner, key.workflow],
+        "model": model.model.id,
+        "provider": offer.provider.id,
+        "offer": offer.offer.id,
+        "version": model.price_version,
+        "windows": place.rows,
+        "tariff": compact(tariff),
+    }
+    return b"," + orjson.dumps(entry)[1:]
+
+
 class Logbook:
     """Writes one worker's journal."""
 
-    __slots__ = ("_journal", "_tariffs")
+    __slots__ = ("_fixed", "_journal")
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._tariffs: dict[int, tuple[Tariff, list[Any]]] = {}  # by identity, the tariff kept so its id stays its own
-
-    def _compact(self, tariff: Tariff) -> list[Any]:
-        found = self._tariffs.get(id(tariff))
-        if found is None:
-            if len(self._tariffs) >= _MAX_TARIFFS:
-                self._tariffs.clear()
-            found = self._tariffs[id(tariff)] = (tariff, compact(tariff))
-        return found[1]
+        # By identity of what they are made from, which is kept, so that it stays its own.
+        self._fixed: dict[tuple[int, ...], tuple[_Alike, bytes]] = {}
 
     @property
     def full(self) -> bool:
@@ -51,28 +62,26 @@ class Logbook:
 
     def dispatched(self, call: Call, plan: Plan, held: Held) -> None:
         """Note, before anything is sent, that a call begins."""
-        key = call.caller.key
-        target = plan.targets[0].offer
+        request, hold = call.request, held.hold
         entry = {
             "id": call.id,
             "at": call.now_ms,
-            "account": call.caller.account.id,
-            "key": [key.id, key.environment, key.owner, key.workflow],
-            "user": call.request.user,
-            "asked": call.request.model,
-            "model": plan.model.model.id,
-            "provider": target.provider.id,
-            "offer": target.offer.id,
-            "stream": call.request.stream,
-            "version": plan.model.price_version,
+            "user": request.user,
+            "asked": request.model,
+            "stream": request.stream,
             "ip": call.ip,
-            "bound": held.hold.nano,
-            "funds": held.hold.lines(),
-            "windows": [each.row for each in held.place.windows],
+            "bound": hold.nano,
+            "funds": hold.lines(),
             "prompt": held.reach.prompt,
-            "tariff": self._compact(held.tariffs[0]),
         }
-        self._journal.dispatch(call.id, orjson.dumps(entry))
+        alike = (call.caller.key, plan.model, plan.targets[0].offer, held.tariffs[0], held.place)
+        place = (*map(id, alike),)
+        found = self._fixed.get(place)
+        if found is None:
+            if len(self._fixed) >= _MAX_REMEMBERED:
+                self._fixed.clear()
+            found = self._fixed[place] = (alike, _fixed_part(*alike))
+        self._journal.dispatch(call.id, orjson.dumps(entry)[:-1] + found[1])
 
     def sent(self, call_id: str) -> None:
         """Note that a provider may have the request."""

@@ -20,6 +20,8 @@ def prompt_text(body: dict[str, Any]) -> list[str]:
         content = message.get("content")
         if isinstance(content, str):
             pieces.append(content)
+            if len(message) == 2:  # noqa: PLR2004 - a role and a text, as most messages are
+                continue
         elif isinstance(content, list):
             pieces.extend(part["text"] for part in content if isinstance(part.get("text"), str))
         for call in message.get("tool_calls") or ():

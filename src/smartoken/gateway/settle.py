@@ -113,7 +113,7 @@ class Settler:
         else:
             bound = held.hold.nano
             paid = self._till.book.settle(held.hold, sell.nano)
-            windows = [each.row for each in held.place.windows] if paid.paid else []
+            windows = held.place.rows if paid.paid else []
             bill = Bill(sell, cost, paid.paid, bound, paid.overrun, [list(line) for line in paid.lines], windows)
             record = self._record(call, plan, outcome, bill)
             try:

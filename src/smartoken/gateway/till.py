@@ -8,12 +8,12 @@ without a store that answers, or for a worker that was declared dead, nothing ne
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from smartoken.billing.admission import Refusal, Short, Verdict
-from smartoken.billing.bound import HoldPlan, Reach, TooDear, UnboundedError, first_hold, next_hold
+from smartoken.billing.bound import HoldPlan, Reach, TooDear, UnboundedError, first_hold, next_hold, whole_hold
 from smartoken.billing.bound import Wish as Length
 from smartoken.billing.budgets import BudgetWindow, windows_of
 from smartoken.billing.grants import burn_order
@@ -55,6 +55,10 @@ class Place:
     until_ms: int
     since_ms: int = 0  # a clock that was set back to before it finds the window that holds then
     known: bool = False  # whether the figures of every fund were seen: a new grant has none yet, and burns first
+    rows: list[str] = field(init=False)  # of the windows; never changed, so records take it over as it is
+
+    def __post_init__(self) -> None:
+        self.rows = [each.row for each in self.windows]
 
     @property
     def all(self) -> tuple[Lease, ...]:
@@ -241,7 +245,9 @@ class Till:
             place.known = all(each.row in self._seen for each in funds)
             if not place.known:
                 return Lacking(Short((), 0), 0)
-        plan = first_hold(tariffs, reach, length, book.available(windows, funds))
+        plan: HoldPlan | TooDear | None = whole_hold(tariffs, reach, length)
+        if plan is None:
+            plan = first_hold(tariffs, reach, length, book.available(windows, funds))
         need = plan.need_nano if isinstance(plan, TooDear) else plan.nano
         if isinstance(plan, TooDear):
             return Lacking(_lacking(windows, need), need)

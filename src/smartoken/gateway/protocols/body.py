@@ -90,4 +90,8 @@ def _may_repeat(raw: bytes, body: dict[str, Any]) -> bool:
     if len(raw) > _LARGE:
         names = _ANY_QUOTED.findall(raw)
         return len(names) > len(set(names))
-    return any(name in body and raw.count(quoted) > 1 for name, quoted in _QUOTED.items())
+    begun = raw.count(b'"m')  # model, messages and both limits begin so, unless their first letter is escaped
+    decisive = ("model" in body) + ("messages" in body) + ("max_tokens" in body) + ("max_completion_tokens" in body)
+    if begun > decisive or b'"\\u' in raw:
+        return any(name in body and raw.count(quoted) > 1 for name, quoted in _QUOTED.items())
+    return ("stream" in body and raw.count(b'"stream"') > 1) or ("n" in body and raw.count(b'"n"') > 1)

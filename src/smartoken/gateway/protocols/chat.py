@@ -20,6 +20,7 @@ MAX_MODEL_LENGTH = 200
 MAX_USER_LENGTH = 512
 MAX_TOOLS = 1_024
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_TALKING = ("user", "assistant", "system", "tool")  # compared, since what a client sends need not be hashable
 
 
 class ChatRequest(NamedTuple):
@@ -43,20 +44,19 @@ def _fail(param: str, rule: str, got: Any) -> InvalidRequestError:
     return InvalidRequestError(f"`{param}` must be {rule}, got {shown}.", param=param)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_NUMBERS = (int, float)  # the very types that JSON is read into, so that true and false are none
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int
 
 
 def _number(low: float, high: float) -> tuple[str, Callable[[Any], bool]]:
-    return f"a number from {low:g} to {high:g}", lambda v: _is_number(v) and low <= v <= high
+    return f"a number from {low:g} to {high:g}", lambda v: type(v) in _NUMBERS and low <= v <= high
 
 
 def _whole(low: int, high: int) -> tuple[str, Callable[[Any], bool]]:
-    return f"a whole number from {low} to {high}", lambda v: _is_int(v) and low <= v <= high
+    return f"a whole number from {low} to {high}", lambda v: type(v) is int and low <= v <= high
 
 
 def _of(kind: type, words: str) -> tuple[str, Callable[[Any], bool]]:
@@ -163,11 +163,15 @@ def read_chat(raw: bytes) -> ChatRequest:
     if len(messages) > MAX_MESSAGES:
         raise InvalidRequestError(f"`messages` has more than {MAX_MESSAGES} entries.", param="messages")
     for index, message in enumerate(messages):
+        if type(message) is dict and message.get("role") in _TALKING and type(message.get("content")) is str:
+            continue  # as most messages are
         _check_message(index, message)
     for name, value in body.items():
-        rule = RULES.get(name)
-        if rule is not None and value is not None and not rule[1](value):
-            raise _fail(name, rule[0], value)
+        if value is None or name not in RULES:
+            continue
+        words, holds = RULES[name]
+        if not holds(value):
+            raise _fail(name, words, value)
     options = body.get("stream_options")
     wants = options.get("include_usage") if isinstance(options, dict) else None
     if wants is not None and not isinstance(wants, bool):
