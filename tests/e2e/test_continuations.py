@@ -1,6 +1,7 @@
 """Answers that break off and are gone on with by another offer: one stream for the client, two lines on the bill."""
 
 import json
+import time
 from random import Random
 
 import httpx2
@@ -14,12 +15,26 @@ from smartoken.tokens import estimate_tokens
 
 TEXT = "echo?tokens=60"
 SAMPLE = [{"role": "user", "content": "Tell the fleet: 東西 and 12 more"}]
+THINKS = {"reasoning": {"supported": True, "can_disable": True, "default_on": True}}
+SG, CN = {"policy": {"region": "sg", "trains": False}}, {"policy": {"region": "cn", "trains": False}}
 MODELS = [
     ("test/deepseek", [("deepseek", TEXT), ("deepseek", TEXT)]),
     ("test/moonshot", [("openai", TEXT), ("moonshot", TEXT)]),
     ("test/qwen", [("qwen", TEXT), ("qwen", TEXT)]),
     ("test/plain", [("deepseek", TEXT), ("openai", TEXT)]),
     ("test/single", [("deepseek", TEXT)]),
+    ("test/stalls", [("deepseek", f"{TEXT}&fault=stall&after=9"), ("moonshot", TEXT)]),
+    ("test/errs", [("deepseek", f"{TEXT}&fault=error-event-late&after=9"), ("moonshot", TEXT)]),
+    ("test/garbles", [("deepseek", f"{TEXT}&fault=malformed&after=9"), ("moonshot", TEXT)]),
+    ("test/unfinished", [("moonshot", f"{TEXT}&fault=done-without-finish&after=9"), ("deepseek", TEXT)]),
+    ("test/third", [("deepseek", f"{TEXT}&cut_after=9"), ("deepseek", "overloaded"), ("qwen", TEXT)]),
+    ("test/twice", [("deepseek", f"{TEXT}&cut_after=9"), ("moonshot", f"{TEXT}&cut_after=9"), ("qwen", TEXT)]),
+    ("test/thrice", [*[("moonshot", f"{TEXT}&cut_after=9")] * 3, ("qwen", TEXT)]),
+    ("test/thinks", [("moonshot", f"{TEXT}&think=5&cut_after=9"), ("deepseek", TEXT)], THINKS),
+    ("test/only-thinks", [("moonshot", f"{TEXT}&think=15&cut_after=9"), ("deepseek", TEXT)], THINKS),
+    ("test/slow", [("deepseek", f"{TEXT}&cut_after=9"), ("moonshot", f"{TEXT}&pace_ms=30")]),
+    ("test/regions", [("deepseek", f"{TEXT}&cut_after=9", SG), ("moonshot", TEXT, CN), ("qwen", TEXT, SG)]),
+    ("test/cn-only", [("deepseek", f"{TEXT}&cut_after=9", SG), ("moonshot", TEXT, CN), ("qwen", TEXT)]),
 ]
 
 
@@ -82,9 +97,16 @@ def cut(gateway):
     upstreams.detour = None
 
 
-def call(gateway, model, **more):
-    body = {"model": model, "messages": SAMPLE, "stream": True, "provider": {"continuation": True}, **more}
-    return httpx2.post(f"{gateway.base_url}/chat/completions", json=body, headers=gateway.headers, timeout=20)
+def call(gateway, model, secret=None, **more):
+    """Make a streamed call that asks to be gone on with; with another key's ``secret`` it asks for nothing itself."""
+    asked = {"provider": {"continuation": True}} if secret is None else {}
+    body = {"model": model, "messages": SAMPLE, "stream": True, **asked, **more}
+    headers = gateway.headers if secret is None else {"authorization": f"Bearer {secret}"}
+    return httpx2.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=20)
+
+
+def text_of(answer):
+    return read(answer, answer.headers["x-request-id"], usage=False)
 
 
 def shown(gateway, answer):
@@ -109,11 +131,12 @@ def whole(gateway):
 WIDE = ("test/deepseek", "test/moonshot", "test/qwen")
 
 
-def read(answer, call_id):
-    """Return the text and the finish of one well-formed stream, which it has to be."""
+def read(answer, call_id, *, usage=True):
+    """Return the text of one well-formed stream, which it has to be."""
     chunks = events(answer)
     assert chunks.pop() == "[DONE]"
-    assert chunks.pop()["choices"] == []  # usage, which was asked for
+    if usage:
+        assert chunks.pop()["choices"] == []
     assert {each["id"] for each in chunks} == {call_id}
     assert len({each["created"] for each in chunks}) == 1
     choices = [each["choices"][0] for each in chunks]
@@ -214,3 +237,115 @@ def test_what_may_not_be_gone_on_with_ends_honestly(gateway, cut, model, more, w
     assert record["evidence"] == (None if why is None else f"not continued: {why}")
     assert len(record["attempts"]) == 1
     assert [each.get("attempt") for each in record["price_lines"]] == [None, None]
+
+
+DIES = [
+    # the model, the failure of the first attempt, how many attempts, seams
+    ("test/stalls", "timeout", 2, 1),
+    ("test/errs", "provider_capacity", 2, 1),
+    ("test/garbles", "bad_answer", 2, 1),
+    ("test/unfinished", "cut", 2, 1),
+    ("test/third", "cut", 3, 1),
+    ("test/twice", "cut", 3, 2),
+    ("test/thinks", "cut", 2, 1),
+    ("test/slow", "cut", 2, 1),
+]
+
+
+@pytest.mark.parametrize(("model", "failure", "attempts", "seams"), DIES)
+def test_however_it_dies_the_rest_comes_from_an_offer_that_can_tell_it(gateway, whole, model, failure, attempts, seams):
+    answer = call(gateway, model)
+    record = shown(gateway, answer)
+    assert text_of(answer) == whole
+    assert (record["attempts"][0]["failure"], len(record["attempts"])) == (failure, attempts)
+    assert record["evidence"] == f"continued:{seams}"
+    assert len({line["attempt"] for line in record["price_lines"]}) == seams + 1
+    (stored,) = gateway.records(answer.headers["x-request-id"])
+    assert stored["charge_nano"] == sum(
+        each["tokens"] * each["rate"] // 1_000 for each in json.loads(stored["price_lines"])
+    )
+    assert stored["charge_nano"] <= stored["bound_nano"]
+
+
+def test_after_two_seams_the_answer_ends_honestly_and_all_three_parts_are_billed(gateway, whole):
+    answer = call(gateway, "test/thrice")
+    record = shown(gateway, answer)
+    assert events(answer)[-1]["error"]["code"] == "upstream_cut"
+    assert record["evidence"] == "continued:2; not continued: it was gone on with 2 times"
+    assert {line["attempt"] for line in record["price_lines"]} == {1, 2, 3}
+    assert whole.startswith("".join(each["choices"][0]["delta"].get("content", "") for each in events(answer)[:-1]))
+
+
+def test_what_was_only_thought_is_not_gone_on_with(gateway):
+    answer = call(gateway, "test/only-thinks")
+    assert events(answer)[-1]["error"]["code"] == "upstream_cut"
+    assert shown(gateway, answer)["evidence"] == "not continued: only thinking had been sent"
+
+
+def test_thinking_that_was_shown_stays_and_the_rest_is_asked_for_without(gateway):
+    answer = call(gateway, "test/thinks")
+    thought = "".join(each["choices"][0]["delta"].get("reasoning_content", "") for each in events(answer)[:-1])
+    assert thought
+    asked = gateway.sandbox.requests[-1].body
+    assert asked["thinking"] == {"type": "disabled"}
+    assert "reasoning_content" not in asked["messages"][-1]
+
+
+REGIONS = [
+    ("test/regions", "up3-regions-test", 2, None),
+    ("test/cn-only", "up1-cn-only-test", 1, "no other offer can go on with it"),
+]
+
+
+@pytest.mark.parametrize(("model", "provider", "attempts", "why"), REGIONS)
+def test_the_data_policy_holds_for_the_rest_too(gateway, whole, model, provider, attempts, why):
+    name = f"sg-{model}-{time.time_ns()}"
+    secret = gateway.add_key(name, policy={"regions": ["sg"], "no_training": False}, options={"continuation": True})
+    answer = call(gateway, model, secret)
+    record = shown(gateway, answer)
+    assert (record["provider"], len(record["attempts"])) == (provider, attempts)
+    if why is None:
+        assert text_of(answer) == whole
+    else:
+        assert record["evidence"] == f"not continued: {why}"
+
+
+def test_a_key_asks_once_for_all_its_calls_and_a_call_may_say_no(gateway, whole):
+    secret = gateway.add_key(f"opted-{time.time_ns()}", options={"continuation": True})
+    assert text_of(call(gateway, "test/third", secret)) == whole
+    refused = call(gateway, "test/third", secret, provider={"continuation": False})
+    assert events(refused)[-1]["error"]["code"] == "upstream_cut"
+
+
+def test_without_money_for_another_attempt_the_answer_ends_honestly_within_the_budget(gateway):
+    chance, outcomes = Random(7), set()
+    for number in range(40):
+        limit = chance.randint(350_000, 1_800_000)
+        name = f"small-{number}-{time.time_ns()}"
+        secret = gateway.add_key(name, options={"continuation": True})
+        gateway.add_budget(name, limit)
+        answer = call(gateway, "test/third", secret, max_tokens=chance.randint(61, 300))
+        gateway.worker.gateway.upstreams.pools.breakers.forget()
+        if answer.status_code != 200:
+            assert answer.status_code == 402
+            outcomes.add("refused")
+            continue
+        (record,) = gateway.records(answer.headers["x-request-id"])
+        assert record["charge_nano"] <= record["bound_nano"] <= limit
+        assert record["overrun_nano"] == 0
+        outcomes.add(record["evidence"])
+    assert outcomes == {"refused", "continued:1", "not continued: the money for another attempt cannot be held"}
+
+
+def test_a_client_that_leaves_during_the_rest_pays_for_what_both_sent(gateway):
+    body = {"model": "test/slow", "messages": SAMPLE, "stream": True, "provider": {"continuation": True}}
+    seen = ""
+    with httpx2.stream("POST", f"{gateway.base_url}/chat/completions", json=body, headers=gateway.headers) as answer:
+        for piece in answer.iter_text():
+            seen += piece
+            if seen.count("data: ") > 16:
+                break
+        call_id = answer.headers["x-request-id"]
+    (record,) = gateway.records(call_id)
+    assert record["end_reason"] == "client_left"
+    assert [each["attempt"] for each in json.loads(record["price_lines"])] == [1, 1, 2, 2]

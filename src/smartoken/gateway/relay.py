@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from smartoken.clock import Clock
-from smartoken.errors import InvalidRequestError, SmartokenError
+from smartoken.errors import InvalidRequestError, LimitError, SmartokenError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
 from smartoken.gateway.logbook import Logbook
@@ -17,7 +17,7 @@ from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.reply import Reply
-from smartoken.gateway.seams import NOBODY, Story, charge_of, join, obstacle_of, rest_of, wanted
+from smartoken.gateway.seams import NO_MONEY, NOBODY, Story, charge_of, join, obstacle_of, rest_of, wanted
 from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RestStream
 from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
@@ -203,6 +203,9 @@ class Relay:
             again = await self._till.again(relayed.held, rest, plan, spent)
             target = self._upstreams.continuing(plan.targets[0], Wish(rest, plan.model, None, again.plan.send_limit))
         except InvalidRequestError:
+            return None
+        except LimitError:
+            story.end(NO_MONEY)
             return None
         except SmartokenError as error:
             story.end(error.code)

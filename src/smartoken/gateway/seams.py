@@ -27,6 +27,7 @@ from smartoken.tokens import TokenUsage
 
 MOST_SEAMS = 2  # of one answer: each pays for the prompt once more
 NOBODY = "no other offer can go on with it"
+NO_MONEY = "the money for another attempt cannot be held"
 
 
 def wanted(call: Call) -> bool:
