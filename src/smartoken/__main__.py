@@ -67,6 +67,7 @@ def command_line() -> typer.Typer:
     drill.app.command("run")(fallback_drill.run)
     drill.app.command("live")(fallback_drill.live)
     drill.app.command("list")(fallback_drill.list_drills)
+    drill.app.command("stop")(fallback_drill.stop)
     drill.app.command("show")(fallback_drill.show)
     app.add_typer(drill.app, name="drill")
     app.add_typer(prices.app, name="prices")

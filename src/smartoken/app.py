@@ -29,6 +29,7 @@ from smartoken.gateway.breaker_news import BreakerNews
 from smartoken.gateway.cashier import Cashier
 from smartoken.gateway.crew import Snapshots
 from smartoken.gateway.desk import Desk
+from smartoken.gateway.live_drills import Doors, LiveDrills
 from smartoken.gateway.lookout import Lookout
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.relay import Relay
@@ -40,7 +41,7 @@ from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
-from smartoken.operations import calls, checks, environment, exposures, prices, transitions
+from smartoken.operations import calls, checks, drills, environment, exposures, prices, transitions
 from smartoken.operations.directory import Extras
 from smartoken.operations.directory_watch import DirectoryWatch
 from smartoken.operations.environment import EnvironmentKey, providers_of
@@ -215,6 +216,7 @@ async def running(
             loop.create_task(_keep_awake(worker, connections)),
             loop.create_task(_jobs(worker).run()),
             loop.create_task(_breaker_news(worker)),
+            loop.create_task(_live_drills(worker, client)),
         ]
         if isinstance(counters, SharedCounters):
             worker.tasks.append(loop.create_task(counters.run()))
@@ -303,6 +305,17 @@ async def _breaker_news(worker: Worker) -> None:
     tell = functools.partial(db.write, transitions.publish)
     news = BreakerNews(gateway.upstreams.pools.breakers, gateway.metrics, worker.clock, tell, hear)
     await news.run(worker.cashier.home.epoch, call_ids("event"))
+
+
+async def _live_drills(worker: Worker, client: UpstreamClient) -> None:
+    """Take part in the drills on live traffic, whichever worker began them."""
+    db, office = worker.store.db, _office(worker)
+    doors = Doors(
+        functools.partial(db.read, drills.running),
+        functools.partial(db.write, drills.report),
+        lambda drill: office.write(drills.conclude, office.work(SYSTEM), drill),
+    )
+    await LiveDrills(worker.gateway, client, worker.desk, doors, worker.cashier.home.epoch).run()
 
 
 def control_plane(worker: Worker, tokens: Mapping[str, str | None]) -> Guard:

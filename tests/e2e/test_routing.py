@@ -1,6 +1,5 @@
 """Routes on the real path: two upstreams, one of them broken in twelve ways; named routes; models in a row."""
 
-import asyncio
 import json
 import time
 
@@ -8,9 +7,9 @@ import httpx2
 import pytest
 
 from live import live
-from smartoken.errors import InvalidRequestError
+from smartoken.errors import InvalidRequestError, UpstreamUnavailableError
 from smartoken.gateway.faults import AFTER_CONTENT, Fault
-from smartoken.operations import named_routes, routes
+from smartoken.operations import drills, named_routes, routes
 from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
 from smartoken.routing.breakers import OPEN_S, TRIP_FAILURES
@@ -43,13 +42,17 @@ def attempts(gateway, answer):
     return shown.json()["attempts"]
 
 
+def work(gateway):
+    worker = gateway.worker
+    store = worker.store
+    office = Office(store.db, store.vault, store.pepper, worker.directory.catalog, worker.clock, _entropy)
+    return office.work(Actor(ActorKind.ADMIN, "root"))
+
+
 def operate(gateway, fn, *args):
     """Run an operation as an admin and let the gateway see it."""
     worker = gateway.worker
-    office = Office(
-        worker.store.db, worker.store.vault, worker.store.pepper, worker.directory.catalog, worker.clock, _entropy
-    )
-    result = office.db.run_write(fn, office.work(Actor(ActorKind.ADMIN, "root")), *args)
+    result = worker.store.db.run_write(fn, work(gateway), *args)
     gateway.run(worker.directory.refresh())
     return result
 
@@ -281,17 +284,93 @@ def test_one_real_call_tells_whether_a_provider_key_works(gateway):
     assert (fails["ok"], fails["failure"], fails["status"]) == (False, "provider_capacity", 503)
 
 
+def live_terms(**more):
+    return {"model": "test/pair", "fault": "server_error", "percent": 100, "delay_ms": 1, "longest_wait_ms": 1,
+            "seconds": 1.0, "live": "test/pair", **more}  # fmt: skip
+
+
+def begin_live(gateway, **more):
+    terms = live_terms(**more)
+    model, primary, longest_s = gateway.worker.desk.check_drill(terms)
+    return operate(gateway, drills.begin, {**terms, "model": model}, primary, int(longest_s * 1000))
+
+
+def until_over(gateway, drill):
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        gateway.records()
+        found = operate(gateway, drills.one, drill)
+        if found["state"] != "running":
+            return found
+        time.sleep(0.1)
+    raise AssertionError("the drill has no end")
+
+
 def test_live_traffic_is_broken_only_by_whoever_types_the_models_name(gateway):
-    desk = gateway.worker.desk
-    terms = {"model": "test/pair", "fault": "server_error", "percent": 100, "delay_ms": 1, "longest_wait_ms": 1,
-             "seconds": 1.0}  # fmt: skip
     with pytest.raises(InvalidRequestError, match="typed out"):
-        gateway.run(desk.drill({**terms, "live": "yes"}))
-    running = asyncio.run_coroutine_threadsafe(desk.drill({**terms, "live": "test/pair"}), gateway.loop)
-    time.sleep(0.3)
-    answer = call(gateway, "test/pair")
-    assert answer.status_code == 200
-    assert answer.headers["x-smartoken-attempts"] == "2"
-    assert running.result(10)["broken_attempts"] >= 1
+        gateway.worker.desk.check_drill(live_terms(live="yes"))
+    assert gateway.worker.desk.check_drill(live_terms(live="test/pair"))[0] == "test/pair"
+
+
+def test_what_live_traffic_met_is_kept_as_evidence_and_the_fault_goes_away_by_itself(gateway):
+    for _ in range(3):
+        assert call(gateway, "test/pair").headers["x-smartoken-attempts"] == "1"
+    drill = begin_live(gateway, seconds=3.0)["id"]
+    with pytest.raises(InvalidRequestError, match="already drilled"):
+        begin_live(gateway)
+    until = time.monotonic() + 3
+    while call(gateway, "test/pair").headers["x-smartoken-attempts"] == "1":
+        assert time.monotonic() < until
+    found = until_over(gateway, drill)
+    result = found["result"]
+    assert (found["state"], found["passed"], result["workers"]) == ("finished", True, 1)
+    assert result["eligible"] == result["eligible_answered"] == result["broken_attempts"] == 1
+    assert result["failed_attempts_by_cause"] == {"provider_capacity": 1}
+    assert result["total_ms"]["p50"]["without_fault"] is not None
+    assert result["rows"][0]["attempts"][0]["failure"] == "provider_capacity"
     gateway.worker.gateway.upstreams.pools.breakers.forget()
+    assert gateway.worker.gateway.upstreams.detour is None
     assert call(gateway, "test/pair").headers["x-smartoken-attempts"] == "1"
+
+
+def test_a_drill_of_live_traffic_can_be_stopped_and_one_that_met_no_call_does_not_pass(gateway):
+    drill = begin_live(gateway, seconds=60.0)["id"]
+    until = time.monotonic() + 5
+    while gateway.worker.gateway.upstreams.detour is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert [each["id"] for each in operate(gateway, drills.page, (None, 10), None, "running")] == [drill]
+    operate(gateway, drills.stop, drill)
+    found = until_over(gateway, drill)
+    assert (found["state"], found["passed"]) == ("stopped", False)
+    assert found["result"]["stopped_by"] == "root"
+    assert found["result"]["why_not"] == ["somebody stopped it", "the fault struck no call, so nothing was shown"]
+    assert gateway.worker.gateway.upstreams.detour is None
+    with pytest.raises(InvalidRequestError, match="is over"):
+        operate(gateway, drills.stop, drill)
+
+
+def test_a_drill_with_calls_of_its_own_is_listed_while_it_runs_and_stopped_from_anywhere(gateway):
+    terms = {
+        "model": "test/pair", "fault": "hang", "percent": 100, "calls": 50, "baseline": 0, "concurrency": 1,
+        "max_tokens": 8, "stream": True, "key": own_key(gateway), "delay_ms": 1, "longest_wait_ms": 60_000,
+        "live": None, "seconds": 1.0, "longest_s": None,
+    }  # fmt: skip
+    desk = gateway.worker.desk
+    drill = operate(gateway, drills.begin, terms, desk.check_drill(terms)[1], 60_000)["id"]
+
+    async def begin():
+        async def finish(result):
+            await gateway.worker.store.db.write(drills.finish, work(gateway), drill, result)
+
+        desk.start_drill(drill, terms, finish)
+
+    gateway.run(begin())
+    time.sleep(0.2)
+    with pytest.raises(UpstreamUnavailableError, match="under way"):
+        desk.check_drill(terms)
+    assert operate(gateway, drills.one, drill)["passed"] is None
+    operate(gateway, drills.stop, drill)
+    found = until_over(gateway, drill)
+    assert (found["state"], found["passed"], found["result"]["ended"]) == ("stopped", False, "stopped")
+    desk.check_drill(terms)

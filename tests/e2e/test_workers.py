@@ -171,3 +171,30 @@ def test_all_workers_drain_at_a_signal_and_end_when_their_supervisor_is_gone(ser
             while any(alive(pid) for pid in pids) and time.monotonic() < until:
                 time.sleep(0.1)
             assert not any(alive(pid) for pid in pids)
+
+
+def test_a_drill_of_live_traffic_is_met_in_every_worker_and_kept_with_what_all_of_them_counted(running):
+    body = {"model": "sandbox/echo", "fault": "slow_first_token", "delay_ms": 300, "seconds": 4, "wait": False}
+    assert running.ask("POST", "/admin/drills", {**body, "live": "sandbox"}).status_code == 400
+    begun = running.ask("POST", "/admin/drills", {**body, "live": "sandbox/echo"})
+    assert begun.status_code == 201, begun.text
+    drill = begun.json()["id"]
+    for _ in range(WORKERS * 2):  # whichever worker is asked
+        listed = running.ask("GET", "/admin/drills?state=running").json()["data"]
+        assert [each["id"] for each in listed] == [drill]
+    time.sleep(1.5)
+    key, slow = demo_key(running), 0
+    for _ in range(6):
+        started = time.monotonic()
+        assert running.call(key).status_code == 200
+        slow += time.monotonic() - started >= 0.25
+    until = time.monotonic() + 20
+    while (found := running.ask("GET", f"/admin/drills/{drill}").json())["state"] == "running":
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    result = found["result"]
+    assert (found["state"], found["passed"], result["workers"]) == ("finished", True, WORKERS)
+    assert slow >= 1
+    assert (result["broken_attempts"], result["calls"]) == (slow, 6)
+    assert "Fallback drill" in running.ask("GET", f"/admin/drills/{drill}/evidence").text
+    assert running.ask("POST", f"/admin/drills/{drill}/stop").status_code == 400

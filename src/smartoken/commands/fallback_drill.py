@@ -1,5 +1,6 @@
 """``smartoken drill run``: break a model's primary offer on purpose and see what clients get; ``list`` and ``show``."""
 
+import time
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ from smartoken.commands.api import connected
 from smartoken.commands.terminal import FAILED, Json, RefusedError, invocation, say, say_json, table
 
 ROOT = "/admin/drills"
+RUNNING, LOOK_S = "running", 0.3
 SIDES = ("without_fault", "with_fault", "added")
 Fault = Annotated[
     str,
@@ -52,14 +54,20 @@ def live(
     *,
     json_output: Json = False,
 ) -> None:
-    """Break a model's primary offer for its live traffic, for a bounded time, in the worker that answers."""
+    """Break a model's primary offer for its live traffic, for a bounded time, in every worker."""
     body = {"model": model, "fault": fault, "live": confirm, "seconds": seconds}
     _run(context, body, json_output=json_output)
 
 
 def _run(context: typer.Context, body: dict[str, Any], *, json_output: bool) -> None:
     with connected(invocation(context).settings()) as api:
-        found = api.call("POST", ROOT, {name: value for name, value in body.items() if value is not None})
+        asked = {name: value for name, value in body.items() if value is not None}
+        found = api.call("POST", ROOT, {**asked, "wait": False})
+        if not json_output:
+            say(f"{found['id']} runs; `smartoken drill stop {found['id']}` ends it early.")
+        while found["state"] == RUNNING:
+            time.sleep(LOOK_S)
+            found = api.call("GET", f"{ROOT}/{quote(found['id'])}")
     if json_output:
         say_json(found)
     else:
@@ -101,16 +109,37 @@ def list_drills(
     context: typer.Context,
     model: Annotated[str | None, typer.Option("--model", help="Only this model's.")] = None,
     *,
+    running: Annotated[bool, typer.Option("--running", help="Only those under way, on any worker.")] = False,
     json_output: Json = False,
 ) -> None:
     """List the fallback drills that were run, newest first."""
     with connected(invocation(context).settings()) as api:
-        found = api.call("GET", ROOT, None, {"model": model})
+        found = api.call("GET", ROOT, None, {"model": model, "state": RUNNING if running else None})
     if json_output:
         say_json(found)
         return
-    rows = [[e["id"], e["at"], e["model"], e["terms"]["fault"], "yes" if e["passed"] else "NO"] for e in found["data"]]
-    say(table(("id", "at", "model", "fault", "passed"), rows))
+    passed = {True: "yes", False: "NO", None: ""}
+    rows = [
+        [e["id"], e["at"], e["model"], e["terms"]["fault"], "live" if e["terms"]["live"] else "", e["state"],
+         passed[e["passed"]]]
+        for e in found["data"]
+    ]  # fmt: skip
+    say(table(("id", "at", "model", "fault", "traffic", "state", "passed"), rows))
+
+
+def stop(
+    context: typer.Context,
+    drill: Annotated[str, typer.Argument(help="A drill's id.", metavar="ID")],
+    *,
+    json_output: Json = False,
+) -> None:
+    """End a drill that is under way; what it has shown so far is kept."""
+    with connected(invocation(context).settings()) as api:
+        found = api.call("POST", f"{ROOT}/{quote(drill)}/stop")
+    if json_output:
+        say_json(found)
+    else:
+        say(f"{drill} ends within a second or two on every worker.")
 
 
 def show(

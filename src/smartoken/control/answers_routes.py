@@ -159,6 +159,7 @@ class DrillAnswer(Answer):
     at: str
     model: str
     actor: str
-    passed: bool
+    state: str  # running, finished, stopped, cut_short, failed or lost
+    passed: bool | None  # null while it is running
     terms: dict[str, Any]
     result: dict[str, Any]

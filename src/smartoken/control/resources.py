@@ -14,6 +14,7 @@ from smartoken.routing.routes import View
 
 Identify = Callable[[str], Actor | None]
 Changed = Callable[[], Awaitable[object]]
+Finish = Callable[[dict[str, Any]], Awaitable[object]]
 Release = Callable[[str], Awaitable[object]]
 
 
@@ -40,8 +41,11 @@ class Desk(Protocol):
     async def test_key(self, directory: Directory, provider: str, name: str) -> dict[str, Any]:
         """Make one real call with a provider's key."""
 
-    async def drill(self, terms: dict[str, Any]) -> dict[str, Any]:
-        """Run a fallback drill."""
+    def check_drill(self, terms: Mapping[str, Any]) -> tuple[str, str, float]:
+        """Return the model of a drill, the offer that it would break, and the most seconds that it lasts."""
+
+    def start_drill(self, name: str, terms: Mapping[str, Any], finish: Finish) -> None:
+        """Let a drill with calls of its own run; ``finish`` is told what came of it."""
 
 
 @dataclass(frozen=True, slots=True)

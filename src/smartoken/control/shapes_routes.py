@@ -29,9 +29,21 @@ class RoutesQuery(QueryShape):
 
 
 class RoutePage(Page):
-    """A page of publications or drills, of one model or of all."""
+    """A page of publications, of one model or of all."""
 
     model: str | None = None
+
+
+class DrillPage(RoutePage):
+    """A page of drills, of one model or of all; or those under way."""
+
+    state: Literal["any", "running"] = "any"
+
+
+class EvidenceForm(QueryShape):
+    """In which form evidence is exported."""
+
+    form: Literal["markdown", "json"] = "markdown"
 
 
 class NamedRoute(Body):
@@ -86,3 +98,4 @@ class DrillRun(Body):
     )
     live: str | None = Field(default=None, description="the model's name, typed out: its live traffic is broken")
     seconds: float = Field(default=10.0, gt=0, le=60, description="how long live traffic is broken")
+    wait: bool = Field(default=True, description="answer when it is over; else at once, with its id")

@@ -1,13 +1,15 @@
 """What operators may ask of a running worker: how its upstreams fare, one real call with a key, a drill."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from smartoken.errors import InvalidRequestError, NotFoundError, UpstreamUnavailableError
 from smartoken.gateway.call import Target
-from smartoken.gateway.drill import Drill, Terms
-from smartoken.gateway.faults import Breakage, BrokenUpstream, Fault
+from smartoken.gateway.drill import Drill, Terms, primary_of
+from smartoken.gateway.faults import Breakage, Fault
 from smartoken.gateway.plan import resolve
 from smartoken.gateway.pools import Fares
 from smartoken.gateway.resources import Gateway
@@ -24,6 +26,9 @@ from smartoken.routing.routes import View
 _MAX_BYTES = 1024 * 1024
 _OK = 200
 LONGEST_LIVE_S = 60.0
+CLOSING_S = 5.0
+Finish = Callable[[dict[str, Any]], Awaitable[object]]
+_log = logging.getLogger(__name__)
 TEST_TOKENS = 16
 
 
@@ -42,7 +47,8 @@ class Desk:
         self._gateway = gateway
         self._longest_drill_s = longest_drill_s
         self._client = client
-        self._drilling = asyncio.Lock()
+        self._drills: dict[str, Drill] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def view(self, directory: Directory) -> View:
         """Return how all offers fare right now."""
@@ -126,58 +132,83 @@ class Desk:
         if answer.usage is not None:
             tried.usage = {"prompt_tokens": answer.usage.prompt, "completion_tokens": answer.usage.completion}
 
-    async def drill(self, terms: dict[str, Any]) -> dict[str, Any]:
-        """Run a drill; one at a time. With ``live`` the model's own traffic meets the fault, nothing else is called.
+    def check_drill(self, terms: Mapping[str, Any]) -> tuple[str, str, float]:
+        """Return the model that a drill is about, the offer that it would break, and how long it may last.
 
         Raises:
-            UpstreamUnavailableError: another drill is under way.
+            UpstreamUnavailableError: another one is under way in this worker.
             InvalidRequestError, NotFoundError: the terms are not possible.
 
         """
-        if self._drilling.locked():
-            raise UpstreamUnavailableError("Another drill is under way in this worker.", retry_after_s=30)
-        broken = Breakage(
-            Fault(terms["fault"]), terms["percent"], terms["delay_ms"] / 1000, terms["longest_wait_ms"] / 1000
-        )
-        async with self._drilling:
-            if terms["live"] is not None:
-                return await self._live(terms, broken)
-            longest = min(terms["longest_s"] or self._longest_drill_s, self._longest_drill_s)
-            wanted = Terms(
-                model=terms["model"], breakage=broken, calls=terms["calls"], concurrency=terms["concurrency"],
-                max_tokens=terms["max_tokens"], stream=terms["stream"], key=terms["key"],
-                baseline=terms["baseline"], longest_s=longest,
-            )  # fmt: skip
-            return await Drill(self._gateway, self._client, wanted).run()
-
-    async def _live(self, terms: dict[str, Any], broken: Breakage) -> dict[str, Any]:
-        """Break the primary offer of a model for whoever calls it, for a bounded time, in this worker."""
-        directory = self._gateway.directory.current
-        model = resolve(directory, terms["model"]).model
+        model = resolve(self._gateway.directory.current, terms["model"]).model
+        primary = primary_of(self._gateway.directory.current, model)
+        if terms["live"] is None:
+            drill = Drill(self._gateway, self._client, self._terms(terms))
+            if self._drills:
+                raise UpstreamUnavailableError("Another drill is under way in this worker.", retry_after_s=30)
+            return model.model.id, drill.primary, self._longest_s(terms)
         if terms["live"] != model.model.id:
             raise InvalidRequestError(
                 f"`live` must be the model's name, {model.model.id}, typed out: its customers meet the fault.",
                 param="live",
             )
-        primary = next((share.offer for tier in directory.lane(model).route.tiers for share in tier.shares), "")
-        upstream, upstreams = BrokenUpstream(self._client, broken), self._gateway.upstreams
-        seconds = min(terms["seconds"], LONGEST_LIVE_S)
-        upstreams.detour = lambda target: (
-            upstream.towards(target.offer.provider.dialect) if target.offer.offer.id == primary else self._client
-        )
+        return model.model.id, primary, min(terms["seconds"], LONGEST_LIVE_S)
+
+    async def drill(self, terms: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        """Run a drill with calls of its own and return what came of it."""
+        drill = self._drills[name] = Drill(self._gateway, self._client, self._terms(terms))
         try:
-            await asyncio.sleep(seconds)
+            return await drill.run()
         finally:
-            upstreams.detour = None
-        return {
-            "passed": True,
-            "live": True,
-            "primary": primary,
-            "seconds": seconds,
-            "attempts": upstream.attempts,
-            "broken_attempts": upstream.struck,
-            "rows": [],
-        }
+            del self._drills[name]
+
+    def start_drill(self, name: str, terms: Mapping[str, Any], finish: Finish) -> None:
+        """Let a drill run by itself; ``finish`` is told what came of it."""
+
+        async def run() -> None:
+            try:
+                result = await self.drill(terms, name)
+            except Exception:  # noqa: BLE001 - the edge of a task: whatever went wrong, the drill has to have an end
+                _log.exception("drill %s failed", name)
+                result = {"passed": False, "ended": "failed", "why_not": ["the gateway failed; its log says how"]}
+            await finish(result)
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, name: str) -> None:
+        """End a drill of this worker early; none of another."""
+        if name in self._drills:
+            self._drills[name].stop()
+
+    async def close(self) -> None:
+        """End the drills under way, and let them be kept."""
+        for each in self._drills.values():
+            each.stop()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=CLOSING_S)
+
+    def _longest_s(self, terms: Mapping[str, Any]) -> float:
+        return min(terms["longest_s"] or self._longest_drill_s, self._longest_drill_s)
+
+    def _terms(self, terms: Mapping[str, Any]) -> Terms:
+        return Terms(
+            model=terms["model"],
+            breakage=breakage(terms),
+            calls=terms["calls"],
+            baseline=terms["baseline"],
+            concurrency=terms["concurrency"],
+            max_tokens=terms["max_tokens"],
+            stream=terms["stream"],
+            key=terms["key"],
+            longest_s=self._longest_s(terms),
+        )
+
+
+def breakage(terms: Mapping[str, Any]) -> Breakage:
+    """Return the fault that terms ask for."""
+    return Breakage(Fault(terms["fault"]), terms["percent"], terms["delay_ms"] / 1000, terms["longest_wait_ms"] / 1000)
 
 
 def _price_of(offer: ServedOffer) -> int:

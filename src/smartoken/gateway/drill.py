@@ -3,7 +3,7 @@
 The drill has a relay and breakers of its own, so that what it breaks rests nowhere else; money, records and the
 directory are the gateway's. Calls are made as one key, by default the demo's for ``sandbox/*``. Whatever happens, a
 drill is over after ``longest_s``: calls under way then lose their client and are settled as the calls of any other
-client who leaves. Drills on live traffic are in ``live_drill.py``.
+client who leaves. Drills on live traffic are in ``live_drills.py``.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from smartoken.gateway.upstreams import Upstreams
 from smartoken.gateway.verdict import CONTENT, Told, judged
 from smartoken.identity.facts import Caller
 from smartoken.operations import demo
-from smartoken.operations.directory import Directory, ServedOffer
+from smartoken.operations.directory import Directory, ServedModel, ServedOffer
 from smartoken.providers.answers import read_answer_bytes
 from smartoken.providers.registry import dialect
 from smartoken.providers.upstream import Upstream
@@ -90,6 +90,24 @@ def caller_of(directory: Directory, terms: Terms) -> Caller:
     return found
 
 
+def offers_of(directory: Directory, model: ServedModel) -> list[str]:
+    """Return the offers of a model, in the order of its route."""
+    return [share.offer for tier in directory.lane(model).route.tiers for share in tier.shares]
+
+
+def primary_of(directory: Directory, model: ServedModel) -> str:
+    """Return the offer that comes first.
+
+    Raises:
+        InvalidRequestError: there is none.
+
+    """
+    offers = offers_of(directory, model)
+    if not offers:
+        raise InvalidRequestError(f"{model.model.id} has no offer that could be broken.", param="model")
+    return offers[0]
+
+
 class Drill:
     """One drill under way."""
 
@@ -98,9 +116,8 @@ class Drill:
         directory = gateway.directory.current
         self._caller = caller_of(directory, terms)
         model = resolve(directory, terms.model, self._caller.account.id).model
-        lane = directory.lane(model)
-        self._offers = [share.offer for tier in lane.route.tiers for share in tier.shares]
-        self.primary = self._offers[0] if self._offers else ""
+        self._offers = offers_of(directory, model)
+        self.primary = primary_of(directory, model)
         self._broken = BrokenUpstream(client, terms.breakage, _noted)
         self._client = client
         self._primary_offer = next((each for each in model.offers if each.offer.id == self.primary), None)

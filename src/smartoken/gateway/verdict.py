@@ -6,7 +6,6 @@ fault struck no call has shown nothing and does not pass, and neither does one t
 """
 
 import re
-import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from typing import Any
 
 from smartoken.gateway.faults import Strike
 from smartoken.money import amount_text
+from smartoken.operations.drill_figures import against, compared
 from smartoken.usage.records import CallRecord
 
 CONTENT = re.compile(rb'"(?:content|reasoning_content|arguments)":"[^"]')
-CONTINUED = "continued"  # in the reason of an attempt that goes on where another one broke off
+CONTINUED = "goes on after"  # in the reason of an attempt that goes on where another one broke off
 DONE = b"data: [DONE]\n\n"
 _OK, _ERRORS = 200, 400
-_P95 = 0.95
 
 
 @dataclass(slots=True)
@@ -74,27 +73,6 @@ class Told:
         return not self.fatal or any(CONTINUED in (each.get("why") or "") for each in attempts)
 
 
-def _cut(figures: Sequence[float]) -> tuple[float, float] | None:
-    """Return median and 95th percentile."""
-    if not figures:
-        return None
-    ordered = sorted(figures)
-    return statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * _P95))]
-
-
-def compared(before: Sequence[float], during: Sequence[float], digits: int = 1) -> dict[str, Any]:
-    """Return p50 and p95 of two sets of times side by side, and what the second adds."""
-    one, two = _cut(before), _cut(during)
-    return {
-        name: {
-            "without_fault": None if one is None else round(one[place], digits),
-            "with_fault": None if two is None else round(two[place], digits),
-            "added": None if one is None or two is None else round(two[place] - one[place], digits),
-        }
-        for place, name in enumerate(("p50", "p95"))
-    }
-
-
 def _first_answered_by(told: Iterable[Told], offer: str) -> list[float]:
     """Return the times to first token of calls that one offer answered at the first attempt."""
     return [
@@ -118,12 +96,8 @@ def failures(groups: dict[str, list[Told]], ended: str) -> list[str]:
             each for each in groups["untouched"] if not each.answered
         ],
     }
-    why = [f"{len(found)} {what}" for what, found in told.items() if found]
-    if not groups["eligible"] and not groups["late"]:
-        why.insert(0, "the fault struck no call, so nothing was shown")
-    if ended != "finished":
-        why.insert(0, {"cut_short": "the time was over", "stopped": "somebody stopped it"}.get(ended, ended))
-    return why
+    why = against(len(groups["eligible"]) + len(groups["late"]), ended)
+    return why + [f"{len(found)} {what}" for what, found in told.items() if found]
 
 
 def judged(

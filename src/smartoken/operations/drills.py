@@ -1,68 +1,181 @@
-"""Fallback drills as they are kept: what was asked, what came of it, when; exported as evidence.
+"""Fallback drills as they are kept: what was asked, what came of it, when; also those that are still running.
 
-Running one is the running worker's business; here it is permitted, stored and audited.
+Running one is the running workers' business: they find it here, and whoever asks for an end of it says so here. What
+becomes of it is written once, whoever comes first. What a drill on live traffic has shown is read from the records of
+its calls, whichever worker took them.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from smartoken.errors import NotFoundError
+from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.operations import audit, queries, route_queries
+from smartoken.operations.drill_figures import live_figures
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission, demand
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.store.route_tables import drills
 
-_FIGURES = (
-    "ended", "calls", "answered", "broken_calls", "eligible", "eligible_answered", "after_content", "ended_honestly",
-    "untouched", "untouched_answered", "hung_up", "attempts", "broken_attempts", "charged_usd", "primary_back_after_s",
-    "primary_rests_s",
-)  # fmt: skip
-_TIMES = {
-    "ttft_ms": "first token",
-    "total_ms": "whole answer",
-    "unaffected_ttft_ms": "first token of calls that the fault did not touch",
-}
-_SIDES = ("without_fault", "with_fault", "added")
+RUNNING = "running"
+SETTLING_MS = 4_000  # after the fault is taken away, until the records of its calls are stored
+COMPARED_MS = 600_000  # calls so long before are what calls under the fault are compared with
+LOST_MS = 30_000  # after its latest end a drill of which nothing was heard is over
+_FOLLOWED_MS = 2 * 3_600_000  # no drill is longer
+_MOST_CALLS = 2_000
+
+
+class Running(NamedTuple):
+    """A drill under way, as workers need it."""
+
+    id: str
+    live: bool
+    primary: str
+    terms: dict[str, Any]
+    until_ms: int  # when the fault is taken away
+    stopped: bool
+    due_ms: int  # when somebody has to write what came of it
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a drill as the API shows it."""
+    result = row["result"]
+    state = result.get("state") or result.get("ended") or "finished"
     return {
         "id": row["id"],
         "at": instant_text(row["created_ms"]),
         "model": row["model"],
         "actor": row["actor"],
-        "passed": row["passed"],
+        "state": state,
+        "passed": None if state == RUNNING else row["passed"],
         "terms": row["terms"],
-        "result": row["result"],
+        "result": result,
     }
 
 
-def keep(conn: Connection, work: Work, terms: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    """Store a drill that was run."""
+def begin(conn: Connection, work: Work, terms: Mapping[str, Any], primary: str, longest_ms: int) -> dict[str, Any]:
+    """Store that a drill begins; ``primary`` is the offer that it breaks.
+
+    Raises:
+        InvalidRequestError: the live traffic of the model is already broken by another one.
+
+    """
     demand(work.actor, Permission.DRILLS_WRITE)
+    queries.lock_changes(conn)
+    model, live = str(terms["model"]).lower(), terms["live"] is not None
+    for each in route_queries.running_drills(conn, work.now_ms - _FOLLOWED_MS):
+        if live and each["model"] == model and each["terms"]["live"] is not None:
+            raise InvalidRequestError(
+                f"The live traffic of {model[:80]} is already drilled, as {each['id']}.",
+                param="live",
+                remedy=f"Wait for its end, or stop it: smartoken drill stop {each['id']}",
+            )
     row = {
         "id": work.id("drill"),
         "created_ms": work.now_ms,
-        "model": str(terms["model"]).lower(),
+        "model": model,
         "actor": work.actor.name,
-        "passed": bool(result["passed"]),
+        "passed": False,
         "terms": dict(terms),
-        "result": dict(result),
+        "result": {"state": RUNNING, "primary": primary, "ends_ms": work.now_ms + longest_ms, "parts": {}},
     }
     queries.insert(conn, drills, row)
-    told = {"model": row["model"], "fault": terms["fault"], "live": terms["live"], "passed": row["passed"]}
+    told = {"model": model, "fault": terms["fault"], "live": terms["live"]}
     audit.append(conn, work, audit.Entry("drill.run", f"drill:{row['id']}", None, told))
     return shown(row)
 
 
-def page(conn: Connection, work: Work, place: tuple[str | None, int], model: str | None) -> list[dict[str, Any]]:
+def stop(conn: Connection, work: Work, drill_id: str) -> dict[str, Any]:
+    """Ask for the end of a drill; the workers that run it hear of it within a second.
+
+    Raises:
+        NotFoundError: there is none of this id.
+        InvalidRequestError: it is over.
+
+    """
+    demand(work.actor, Permission.DRILLS_WRITE)
+    row = _locked(conn, drill_id)
+    result = row["result"]
+    if result.get("state") != RUNNING:
+        raise InvalidRequestError(f"The drill {drill_id[:80]} is over.", param="id")
+    if "stopped_ms" not in result:
+        row["result"] = {**result, "stopped_ms": work.now_ms, "stopped_by": work.actor.name}
+        queries.update(conn, drills, {"id": drill_id}, {"result": row["result"]})
+        audit.append(conn, work, audit.Entry("drill.stop", f"drill:{drill_id}", None, {"model": row["model"]}))
+    return shown(row)
+
+
+def finish(conn: Connection, work: Work, drill_id: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Store what came of a drill, unless that is done."""
+    demand(work.actor, Permission.DRILLS_WRITE)
+    row = _locked(conn, drill_id)
+    before = row["result"]
+    if before.get("state") == RUNNING:
+        who = {name: before[name] for name in ("stopped_by",) if name in before}
+        row |= {"passed": bool(result["passed"]), "result": {**result, **who}}
+        queries.update(conn, drills, {"id": drill_id}, {"passed": row["passed"], "result": row["result"]})
+        told = {"model": row["model"], "passed": row["passed"], "ended": result.get("ended")}
+        audit.append(conn, work, audit.Entry("drill.end", f"drill:{drill_id}", None, told))
+    return shown(row)
+
+
+def running(conn: Connection, now_ms: int) -> list[Running]:
+    """Return the drills under way, for the workers that run them."""
+    found = []
+    for each in route_queries.running_drills(conn, now_ms - _FOLLOWED_MS):
+        result, live = each["result"], each["terms"]["live"] is not None
+        until = min(result["ends_ms"], result.get("stopped_ms", result["ends_ms"]))
+        due = until + SETTLING_MS if live else result["ends_ms"] + LOST_MS
+        found.append(Running(each["id"], live, result["primary"], each["terms"], until, "stopped_ms" in result, due))
+    return found
+
+
+def report(conn: Connection, drill_id: str, worker: str, part: Mapping[str, int]) -> None:
+    """Store what one worker has counted of a drill on live traffic, while it is running."""
+    row = route_queries.drill(conn, drill_id, lock=True)
+    if row is not None and row["result"].get("state") == RUNNING:
+        result = row["result"]
+        parts = {**result["parts"], worker: dict(part)}
+        queries.update(conn, drills, {"id": drill_id}, {"result": {**result, "parts": parts}})
+
+
+def conclude(conn: Connection, work: Work, drill_id: str) -> None:
+    """Write what came of a drill that is due: from the records of its calls, or that its worker was lost."""
+    row = _locked(conn, drill_id)
+    result = row["result"]
+    if result.get("state") != RUNNING:
+        return
+    stopped = "stopped_ms" in result
+    if row["terms"]["live"] is None:
+        lost = {"passed": False, "ended": "lost", "why_not": ["the worker that ran it ended"], "rows": []}
+        finish(conn, work, drill_id, {**lost, "primary": result["primary"]})
+        return
+    begun, ended = row["created_ms"], min(result["ends_ms"], result.get("stopped_ms", result["ends_ms"]))
+    model = row["terms"]["model"]
+    before = route_queries.calls_of_model(conn, model, (begun - COMPARED_MS, begun), _MOST_CALLS)
+    during = route_queries.calls_of_model(conn, model, (begun, ended), _MOST_CALLS)
+    figures = live_figures(result["primary"], before, during, result["parts"], "stopped" if stopped else "finished")
+    finish(conn, work, drill_id, {**figures, "seconds": round((ended - begun) / 1000, 1)})
+
+
+def _locked(conn: Connection, drill_id: str) -> dict[str, Any]:
+    row = route_queries.drill(conn, drill_id, lock=True)
+    if row is None:
+        raise NotFoundError(f"There is no drill {drill_id[:80]!r}.", param="id")
+    return row
+
+
+def page(
+    conn: Connection, work: Work, place: tuple[str | None, int], model: str | None, state: str = "any"
+) -> list[dict[str, Any]]:
     """Return drills, newest first, without the rows of their calls; ``place`` is (after, limit)."""
     demand(work.actor, Permission.DRILLS_READ)
-    found = [shown(each) for each in route_queries.drills_page(conn, *place, model.lower() if model else None)]
+    if state == RUNNING:
+        rows = route_queries.running_drills(conn, work.now_ms - _FOLLOWED_MS)
+        found = [shown(each) for each in rows if model is None or each["model"] == model.lower()]
+    else:
+        found = [shown(each) for each in route_queries.drills_page(conn, *place, model.lower() if model else None)]
     return [{**each, "result": {**each["result"], "rows": []}} for each in found]
 
 
@@ -78,39 +191,3 @@ def one(conn: Connection, work: Work, drill_id: str) -> dict[str, Any]:
     if row is None:
         raise NotFoundError(f"There is no drill {drill_id[:80]!r}.", param="id")
     return shown(row)
-
-
-def evidence(drill: Mapping[str, Any]) -> str:
-    """Return a drill as a page of Markdown, to be filed where launches are decided."""
-    result, terms = drill["result"], drill["terms"]
-    why_not = result.get("why_not", [])
-    lines = [
-        f"# Fallback drill {drill['id']}",
-        "",
-        f"- Model: `{drill['model']}`; primary offer `{result.get('primary')}`",
-        f"- Fault: `{terms['fault']}` on {terms['percent']} % of the attempts at the primary",
-        f"- Run at {drill['at']} by {drill['actor']}; {'live traffic' if terms.get('live') else 'calls of the drill'}",
-        f"- **{'Passed' if drill['passed'] else 'Failed'}**{': ' + '; '.join(why_not) if why_not else ''}",
-        "",
-        "| figure | value |",
-        "|---|---|",
-    ]
-    lines += [f"| {name.replace('_', ' ')} | {result[name]} |" for name in _FIGURES if name in result]
-    for name in ("cost_of_failed_attempts", "errors_to_clients", "failed_attempts_by_cause"):
-        counts = ", ".join(f"{code}: {count}" for code, count in sorted(result.get(name, {}).items()))
-        lines.append(f"| {name.replace('_', ' ')} | {counts or 'none'} |")
-    lines += ["", "| time in ms | without the fault | with it | added |", "|---|---|---|---|"]
-    for name, what in _TIMES.items():
-        for part in ("p50", "p95"):
-            times = result.get(name, {}).get(part)
-            if times is not None:
-                shown = ("unknown" if times[each] is None else str(times[each]) for each in _SIDES)
-                lines.append(f"| {what}, {part} | {' | '.join(shown)} |")
-    rows = result.get("rows", [])
-    if rows:
-        lines += ["", "| call | fault | end | answered by | attempts | charge USD |", "|---|---|---|---|---|---|"]
-    for each in rows:
-        tried = " → ".join(f"{one['offer']} ({one['failure'] or 'answered'})" for one in each["attempts"])
-        met = each.get("fault") or "none"
-        lines.append(f"| {each['call']} | {met} | {each['end']} | {each['offer']} | {tried} | {each['charge_usd']} |")
-    return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from smartoken.store.route_tables import breaker_events, drills, named_routes, route_publications
+from smartoken.store.schema import calls
 
 Row = Mapping[str, Any]
 
@@ -73,10 +74,31 @@ def drills_page(conn: sa.Connection, after: str | None, limit: int, model: str |
     return _rows(conn, statement)
 
 
-def drill(conn: sa.Connection, drill_id: str) -> dict[str, Any] | None:
-    """Return one drill."""
-    found = _rows(conn, sa.select(drills).where(drills.c.id == drill_id))
+def drill(conn: sa.Connection, drill_id: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """Return one drill; with ``lock`` nobody else changes it until the transaction ends."""
+    statement = sa.select(drills).where(drills.c.id == drill_id)
+    found = _rows(conn, statement.with_for_update() if lock else statement)
     return found[0] if found else None
+
+
+def running_drills(conn: sa.Connection, since_ms: int) -> list[dict[str, Any]]:
+    """Return the drills under way that began after an instant, newest first."""
+    statement = sa.select(drills).where(
+        drills.c.created_ms >= since_ms, drills.c.result["state"].as_string() == "running"
+    )
+    return _rows(conn, statement.order_by(drills.c.id.desc()))
+
+
+def calls_of_model(conn: sa.Connection, model: str, span: tuple[int, int], most: int) -> list[dict[str, Any]]:
+    """Return what drills look at of the calls of a model that began within [from, to), newest first."""
+    names = (
+        "id", "offer", "status", "error_code", "end_reason", "charge_nano", "cost_nano", "cost_currency", "ttft_ms",
+        "total_ms", "attempts",
+    )  # fmt: skip
+    statement = sa.select(*(calls.c[name] for name in names)).where(
+        calls.c.model == model, calls.c.created_ms >= span[0], calls.c.created_ms < span[1]
+    )
+    return _rows(conn, statement.order_by(calls.c.created_ms.desc(), calls.c.id.desc()).limit(most))
 
 
 def add_breaker_events(conn: sa.Connection, rows: Sequence[Row], before_ms: int) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import itertools
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from smartoken.errors import FailureClass, NotFoundError, PermissionDeniedError
 from smartoken.gateway.breaker_news import BreakerNews
+from smartoken.gateway.live_drills import Doors, LiveDrills
 from smartoken.gateway.metrics import Metrics
 from smartoken.operations import drills, transitions
-from smartoken.operations.rights import Actor, ActorKind
+from smartoken.operations.rights import SYSTEM, Actor, ActorKind
+from smartoken.providers.upstream import UpstreamError
 from smartoken.routing.breakers import OPEN_S, TRIP_FAILURES, Breakers
 
 PAIR = ("up1:alpha", "pkey_1")
@@ -97,11 +101,16 @@ def test_a_worker_alone_still_tells_operators(office, room):
     assert (row["offer"], row["state"], row["cause"], row["open_s"]) == ("up1:alpha", "open", "cut", OPEN_S)
 
 
+def kept_drill(room, **more):
+    row = room.write(drills.begin, {**TERMS, **more}, "up1:alpha", 60_000)
+    return room.write(drills.finish, row["id"], RESULT)
+
+
 def test_a_drill_is_kept_with_its_date_and_exported_as_evidence(room):
-    kept = room.write(drills.keep, TERMS, RESULT)
+    kept = kept_drill(room)
     listed = room.ask("GET", "/api/v1/admin/drills?model=test/alpha").body["data"]
     assert [each["id"] for each in listed] == [kept["id"]]
-    assert listed[0]["result"]["rows"] == []
+    assert (listed[0]["state"], listed[0]["passed"], listed[0]["result"]["rows"]) == ("finished", True, [])
     assert room.ask("GET", f"/api/v1/admin/drills/{kept['id']}").body["result"] == RESULT
     page = room.ask("GET", f"/api/v1/admin/drills/{kept['id']}/evidence").raw.decode()
     assert "**Passed**" in page
@@ -109,14 +118,90 @@ def test_a_drill_is_kept_with_its_date_and_exported_as_evidence(room):
     assert "| first token, p50 | 1.0 | 2.0 | 1.0 |" in page
     assert "| first token, p95 | 3.0 | unknown | unknown |" in page
     assert "| cost of failed attempts | USD: 0.000004 |" in page
+    exported = room.ask("GET", f"/api/v1/admin/drills/{kept['id']}/evidence?form=json")
+    assert exported.headers["content-disposition"] == f'attachment; filename="{kept["id"]}.json"'
+    assert exported.body == room.ask("GET", f"/api/v1/admin/drills/{kept['id']}").body
     with pytest.raises(NotFoundError):
         room.read(drills.one, "drill_of_nobody")
+
+
+def test_a_running_drill_is_listed_and_stopped_and_what_came_of_it_is_written_once(room):
+    row = room.write(drills.begin, TERMS, "up1:alpha", 60_000)
+    (listed,) = room.ask("GET", "/api/v1/admin/drills?state=running").body["data"]
+    assert (listed["id"], listed["state"], listed["passed"]) == (row["id"], "running", None)
+    assert "**Still running**" in room.ask("GET", f"/api/v1/admin/drills/{row['id']}/evidence").raw.decode()
+    assert room.ask("POST", f"/api/v1/admin/drills/{row['id']}/stop").status == 200
+    (found,) = room.office.db.run_read(drills.running, room.work().now_ms)
+    assert (found.id, found.stopped) == (row["id"], True)
+    assert room.write(drills.finish, row["id"], RESULT)["passed"]
+    assert room.write(drills.finish, row["id"], {**RESULT, "passed": False})["passed"]
+    assert room.ask("POST", f"/api/v1/admin/drills/{row['id']}/stop").status == 400
+    assert room.ask("GET", "/api/v1/admin/drills?state=running").body["data"] == []
+
+
+class LiveWorker:
+    """A worker that takes part in drills of live traffic over the store."""
+
+    def __init__(self, office, room, name):
+        self.upstreams = SimpleNamespace(detour=None)
+        gateway = SimpleNamespace(clock=office.clock, upstreams=self.upstreams)
+        doors = Doors(
+            partial(office.db.read, drills.running),
+            partial(office.db.write, drills.report),
+            lambda drill: office.db.write(drills.conclude, room.work(SYSTEM), drill),
+        )
+        self.drills = LiveDrills(gateway, None, SimpleNamespace(stop=lambda _: None), doors, name)
+
+    async def meets(self, target):
+        """Make one attempt at an offer as this worker would."""
+        if self.upstreams.detour is None or self.upstreams.detour(target) is None:
+            return "well"
+        with pytest.raises(UpstreamError):
+            await self.upstreams.detour(target).request(None, "POST", "/", [], b"")
+        return "broken"
+
+
+TARGET = SimpleNamespace(offer=SimpleNamespace(offer=SimpleNamespace(id="up1:alpha"),
+                                               provider=SimpleNamespace(dialect="openai")))  # fmt: skip
+LIVE = {"model": "test/alpha", "fault": "refused", "percent": 100, "live": "test/alpha", "delay_ms": 1,
+        "longest_wait_ms": 1}  # fmt: skip
+
+
+async def test_every_worker_breaks_live_traffic_and_the_first_that_looks_afterwards_keeps_all_counts(office, room):
+    here, there = LiveWorker(office, room, "here"), LiveWorker(office, room, "there")
+    row = room.write(drills.begin, LIVE, "up1:alpha", 10_000)
+    for each in (here, there):
+        await each.drills.look()
+    assert [await each.meets(TARGET) for each in (here, here, there)] == ["broken"] * 3
+    office.clock.advance(11)
+    for each in (here, there):
+        await each.drills.look()
+    assert [await each.meets(TARGET) for each in (here, there)] == ["well", "well"]
+    assert room.read(drills.one, row["id"])["state"] == "running"  # records of its calls may be under way
+    office.clock.advance(drills.SETTLING_MS / 1000)
+    for each in (there, here):
+        await each.drills.look()
+    found = room.read(drills.one, row["id"])
+    assert found["state"] == "finished"
+    told = {name: found["result"][name] for name in ("workers", "attempts_at_primary", "broken_attempts", "primary")}
+    assert told == {"workers": 2, "attempts_at_primary": 3, "broken_attempts": 3, "primary": "up1:alpha"}
+    await here.drills.look()
+    assert room.read(drills.one, row["id"]) == found
+
+
+async def test_a_drill_whose_worker_was_lost_has_an_end_too(office, room):
+    other = LiveWorker(office, room, "other")
+    row = room.write(drills.begin, TERMS, "up1:alpha", 10_000)
+    office.clock.advance(10 + drills.LOST_MS / 1000)
+    await other.drills.look()
+    found = room.read(drills.one, row["id"])
+    assert (found["state"], found["passed"]) == ("lost", False)
 
 
 def test_only_those_who_may_run_drills_keep_one(room):
     member = Actor(ActorKind.MEMBER, "alice", "acct_own")
     with pytest.raises(PermissionDeniedError):
-        room.office.db.run_write(drills.keep, room.work(member), TERMS, RESULT)
+        room.office.db.run_write(drills.begin, room.work(member), TERMS, "up1:alpha", 1000)
     refused = room.ask("POST", "/api/v1/admin/drills", {"model": "test/alpha", "fault": "cut"})
     assert (refused.status, refused.body["error"]["code"]) == (400, "invalid_request")
     assert room.ask("POST", "/api/v1/admin/drills", {"model": "a", "fault": "wings"}).status == 400

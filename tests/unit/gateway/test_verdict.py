@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartoken.gateway.faults import Strike
-from smartoken.gateway.verdict import DONE, Told, compared, judged
+from smartoken.gateway.verdict import DONE, Told, judged
+from smartoken.operations.drill_figures import compared
 from smartoken.usage.records import COLUMNS, CallRecord
 
 CONTENT = b'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\n'
@@ -49,7 +50,7 @@ def told_of(kind):
         "honest": lambda: client("content", FATAL, body=CONTENT + HONEST, end_reason="upstream_cut"),
         "silent": lambda: client("content", FATAL, body=CONTENT, end_reason="upstream_cut"),
         "stitched": lambda: client("content", FATAL, body=CONTENT + DONE),
-        "continued": lambda: client("content", FATAL, body=CONTENT + DONE, why="continued after a cut"),
+        "continued": lambda: client("content", FATAL, body=CONTENT + DONE, why="goes on after 5 characters"),
         "harmless": lambda: client("content", HARMLESS, body=CONTENT + DONE),
         "untouched and lost": lambda: client(body=b"{}", status=503, end_reason="upstream_error"),
         "hung up": lambda: client("content", body=CONTENT, end_reason="client_left"),
