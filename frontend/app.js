@@ -39,6 +39,14 @@ function copyButton(label, text) {
   return button;
 }
 
+// What a terminal printed is not copied, nor its prompt.
+function textOf(code) {
+  const lines = code.textContent.split("\n");
+  const typed = lines.filter((line, place) => line.startsWith("$ ") || (place && /\\$/.test(lines[place - 1])));
+  if (!code.hasAttribute("data-prompt") || !typed.length) return code.textContent;
+  return typed.map((line) => line.replace(/^\$ /, "")).join("\n");
+}
+
 let groups = 0;
 for (const group of document.querySelectorAll(".tabs")) {
   const panels = [...group.querySelectorAll(":scope > .code")];
@@ -79,7 +87,7 @@ for (const group of document.querySelectorAll(".tabs")) {
     });
     try { localStorage.setItem("language", panels[chosen].dataset.tab); } catch { /* as above */ }
   }
-  list.append(copyButton("Copy this sample", () => panels.find((panel) => !panel.hidden).querySelector("code").textContent));
+  list.append(copyButton("Copy this sample", () => textOf(panels.find((panel) => !panel.hidden).querySelector("code"))));
   group.prepend(list);
   group.classList.add("live");
   let kept = null;
@@ -90,7 +98,7 @@ for (const group of document.querySelectorAll(".tabs")) {
 for (const figure of document.querySelectorAll(".code:not(.tabs.live > .code)")) {
   const caption = figure.querySelector(".caption");
   const code = figure.querySelector("code");
-  if (caption && code) caption.append(copyButton(`Copy: ${caption.textContent}`, () => code.textContent));
+  if (caption && code) caption.append(copyButton(`Copy: ${caption.textContent}`, () => textOf(code)));
 }
 
 for (const place of document.querySelectorAll("[data-copy]")) {

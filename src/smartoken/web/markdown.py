@@ -20,6 +20,8 @@ LinkMaker = Callable[[str], str | None]
 _BLOCK = re.compile(r"^<!-- ([a-z-]+)((?: [a-z_]+=(?:\"[^\"]*\"|[^\s\"]+))*) -->$", re.MULTILINE)
 _COMMENT = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)
 _PAIR = re.compile(r"([a-z_]+)=(?:\"([^\"]*)\"|([^\s\"]+))")
+_TABLE = re.compile(r"<table>\n<thead>(.*?)</thead>", re.DOTALL)
+_WIDE = 3  # columns from which a table is stacked on a phone
 _PLACE = "smartokenblock{}end"
 _NOTE = re.compile(r"<blockquote>\s*<p>\[!(NOTE|TIP|WARNING|FIX)\]\s*")
 _NOTES = {"NOTE": "Note", "TIP": "Tip", "WARNING": "Warning", "FIX": "What to do"}
@@ -59,11 +61,12 @@ def slug(text: str, taken: set[str]) -> str:
 def code_block(text: str, language: str, name: str | None = None, tab: str | None = None) -> str:
     """Return one coloured sample with its name, and room for the copy button that the script adds."""
     inside = coloured(text, language)
+    prompt = " data-prompt" if language == "console" else ""
     label = tab or name or _NAMES.get(language, language)
     mark = f' data-tab="{escape(tab)}"' if tab else ""
     head = f'<div class="caption">{escape(label)}</div>' if label else ""
     region = f' role="region" aria-label="{escape(label or "Sample")}"'
-    return f'<div class="code"{mark}>{head}<pre tabindex="0"{region}><code>{inside}</code></pre></div>'
+    return f'<div class="code"{mark}>{head}<pre tabindex="0"{region}><code{prompt}>{inside}</code></pre></div>'
 
 
 class Writer:
@@ -93,15 +96,16 @@ class Writer:
         text = _COMMENT.sub("", text)
         tokens = self._parser.parse(text)
         headings, title = _anchor(tokens)
+        _label(tokens)
         _relink(tokens, link, title_of or (lambda _target: None))
         html = self._html(tokens)
-        for number, block in enumerate(blocks):
-            html = html.replace(f"<p>{_PLACE.format(number)}</p>", block)
         html = _NOTE.sub(lambda hit: f'<blockquote class="note {hit[1].lower()}"><p><b>{_NOTES[hit[1]]}.</b> ', html)
-        html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
+        html = _TABLE.sub(_labelled, html)
         html = html.replace("</table>", "</table></div>")
         html = re.sub(r"<th(?=[ >])", '<th scope="col"', html)
         html = re.sub(r"<th scope=\"col\"([^>]*)></th>", r"<td\1></td>", html)  # a corner heads nothing
+        for number, block in enumerate(blocks):
+            html = html.replace(f"<p>{_PLACE.format(number)}</p>", block)
         html = _tell_apart(html)
         return Rendered(html, title, tuple(headings))
 
@@ -195,3 +199,26 @@ def _name_by_title(children: list[Token], place: int, target: str, title_of: Lin
     inside = children[place + 1] if place + 1 < len(children) else None
     if inside is not None and inside.type == "text" and re.fullmatch(r"[a-z0-9./-]+\.md", inside.content):
         inside.content = title_of(target) or inside.content
+
+
+def _label(tokens: list[Token]) -> None:
+    """Give the cells of wide tables the heads of their columns, which a phone shows beside them."""
+    heads: list[str] = []
+    column = 0
+    for place, token in enumerate(tokens):
+        if token.type == "table_open":
+            heads = []
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "th_open":
+            text = "".join(each.content for each in tokens[place + 1].children or [])
+            heads.append(text[:1].upper() + text[1:])
+        elif token.type == "td_open":
+            if len(heads) >= _WIDE and column and heads[column]:
+                token.attrSet("data-label", heads[column])
+            column += 1
+
+
+def _labelled(hit: re.Match[str]) -> str:
+    stacked = " stacked" if hit[1].count("<th") >= _WIDE else ""
+    return f'<div class="scroll{stacked}" tabindex="0" role="region" aria-label="Table">{hit[0]}'
