@@ -17,6 +17,7 @@ from smartoken.errors import (
 )
 from smartoken.gateway.call import EndReason, Outcome, Plan
 from smartoken.providers.failures import Failure
+from smartoken.routing.breakers import CEILING_S
 from smartoken.routing.reactions import MAY_RECOVER, told_to_client
 
 DEFAULT_RETRY_S = 5.0
@@ -56,7 +57,7 @@ def final_error(model: str, failures: Sequence[tuple[str, Failure]]) -> Smartoke
         waits = [failure.retry_after_s for _, failure in failures if failure.retry_after_s is not None]
         return UpstreamUnavailableError(
             f"No provider of `{model}` could answer ({listed}).",
-            retry_after_s=min(waits) if waits else DEFAULT_RETRY_S,
+            retry_after_s=min(*waits, CEILING_S) if waits else DEFAULT_RETRY_S,
             details=details,
         )
     return UpstreamFailedError(f"No provider of `{model}` could answer ({listed}).", details=details)

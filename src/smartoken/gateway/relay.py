@@ -23,13 +23,13 @@ from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.providers.answers import Answer, read_answer_bytes
 from smartoken.providers.collect import Collector
-from smartoken.providers.failures import Failure, classify
+from smartoken.providers.failures import MAX_READ, Failure, classify
 from smartoken.providers.registry import dialect
 from smartoken.providers.streams import StreamReader
 from smartoken.providers.upstream import UpstreamError, UpstreamResponse
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-MAX_ERROR_BYTES = 64 * 1024
+MAX_ERROR_BYTES = MAX_READ
 DRAIN_S = 60.0
 MAX_DRAINING = 64
 _OK = 200

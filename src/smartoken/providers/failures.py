@@ -20,7 +20,8 @@ from smartoken.providers.dialect import Dialect, ErrorRule
 from smartoken.providers.read_json import read_json
 
 MAX_MESSAGE = 300
-MAX_READ = 65_536
+MAX_READ = 1 << 20  # servers in Python say what was wrong by repeating the whole request
+MAX_SAID = 65_536
 _BRACKETED = re.compile(r"\((\d{3,5})\)\s*$|^\[(\d{3,5})\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _KEYLIKE = re.compile(
@@ -86,7 +87,7 @@ def _word(value: Any) -> str | None:
 
 def _from_error(error: Mapping[str, Any]) -> _Said:
     found = error.get("message") or error.get("msg") or error.get("detail") or ""
-    message = found if isinstance(found, str) else orjson.dumps(found).decode()
+    message = (found if isinstance(found, str) else orjson.dumps(found).decode())[:MAX_SAID]
     bracketed = _BRACKETED.search(message)
     number = next((each for each in bracketed.groups() if each), None) if bracketed else None
     codes = (number, _word(error.get("code")), _word(error.get("type")))
@@ -187,12 +188,12 @@ def judge(dialect: Dialect, said: Any, status: int | None, headers: Mapping[str,
 
 
 def classify(dialect: Dialect, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-    """Classify an error answer. ``headers`` have lower-case names; only the first 64 KiB of the body are read."""
+    """Classify an error answer. ``headers`` have lower-case names; only the first MiB of the body is read."""
     try:
         payload = read_json(body[:MAX_READ])
     except orjson.JSONDecodeError:
         text = body[:MAX_READ].decode("utf-8", "replace")
-        said = _Said(message="" if "<" in text[:200] else text, is_json=False)
+        said = _Said(message="" if "<" in text[:200] else text[:MAX_SAID], is_json=False)
     else:
         said = read_error(payload) or _Said(is_json=isinstance(payload, dict))
     return judge(dialect, said, status, headers)

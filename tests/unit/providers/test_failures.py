@@ -142,3 +142,11 @@ def test_a_failure_without_a_text_says_the_status() -> None:
 
 def test_html_is_not_shown() -> None:
     assert "<" not in classify(dialect("openai"), 502, {}, b"<html><h1>Bad gateway</h1></html>").message
+
+
+def test_a_request_that_is_repeated_in_its_refusal_is_still_a_refused_request() -> None:
+    said = {"detail": [{"loc": ["body", "top_p"], "msg": "too large", "input": "x" * 300_000}]}
+    failure = classify(dialect("openai"), 422, {}, orjson.dumps(said))
+    assert failure.kind is FailureClass.REQUEST_FAULT
+    assert failure.param == "top_p"
+    assert len(failure.message) <= MAX_MESSAGE
