@@ -6,8 +6,9 @@ time one waits for the other. An operation that is refused leaves the key free, 
 are an actor's own and are kept for two days.
 """
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Concatenate, ParamSpec
@@ -37,7 +38,7 @@ def asked(key: str | None, method: str, path: str, body: bytes) -> Asked:
     """Return what identifies a request; the body counts by its values, not by its blanks.
 
     Raises:
-        InvalidRequestError: the key is absent or malformed.
+        InvalidRequestError: the key is absent or malformed, or the body names something twice.
 
     """
     if key is None or not _FORM.fullmatch(key):
@@ -49,9 +50,20 @@ def asked(key: str | None, method: str, path: str, body: bytes) -> Asked:
         )
     try:
         plain = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONDecodeError:
+        json.loads(body, object_pairs_hook=_named_once)
+    except (ValueError, RecursionError):  # told by whoever reads the body for its fields
         plain = body
     return Asked(key, sha256(b"\n".join((method.encode(), path.encode(), plain))).digest())
+
+
+def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; of two amounts in one body nobody can say which one was meant."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidRequestError(f"`{name[:80]}` stands twice in the body; send it once.", param=name[:80])
+        found[name] = value
+    return found
 
 
 def actor_of(work: Work) -> str:

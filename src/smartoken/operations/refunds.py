@@ -87,6 +87,8 @@ def reverse(conn: Connection, work: Work, account: str, wanted: Wanted) -> dict[
     reason = exposures.cleaned(conn, work, wanted["reason"], "reason", 500)
     money.lock_ledger(conn)
     original = original_of(conn, account_id, wanted["transfer"])
+    if original.kind is Kind.SPEND:
+        raise InvalidRequestError("A spend is not reversed; refund it.", param="transfer")
     returned = money.returned_of(conn, original.id) + _owed_of(conn, account_id, original.id)
     giver = next(each.book for each in original.postings if each.nano > 0)
     free = debts.unheld(conn, giver) if is_fund(giver) else 0

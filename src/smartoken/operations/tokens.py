@@ -56,7 +56,8 @@ def create(conn: Connection, work: Work, name: str, role: str, expires_at: str |
     """
     demand(work.actor, Permission.TOKENS_WRITE)
     name = fields.text(name, "name", 100)
-    if name in BUILT_IN or queries.rows(conn, access_tokens, name=name):
+    taken = {each.casefold() for each in (*BUILT_IN, *(row["name"] for row in queries.rows(conn, access_tokens)))}
+    if name.casefold() in taken:  # two people whose names differ by a capital alone would read as one
         raise InvalidRequestError(f"There is a token {name!r} already; names are not used twice.", param="name")
     if role not in {each.value for each in STAFF}:
         raise InvalidRequestError(f"`role` must be one of {', '.join(STAFF)}.", param="role")

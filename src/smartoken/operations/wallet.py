@@ -15,7 +15,7 @@ from smartoken.billing import queries as money
 from smartoken.billing.ledger import Kind, LedgerError, Posting, Stamp, Taking, Transfer, wallet
 from smartoken.billing.wallet import post, read_transfer
 from smartoken.errors import InvalidRequestError, NotFoundError
-from smartoken.money import InvalidAmountError, amount_text, parse_amount
+from smartoken.money import MAX_AMOUNT_NANO, InvalidAmountError, amount_text, parse_amount
 from smartoken.operations import audit, claw_backs, exposures
 from smartoken.operations.accounts import account_id_of
 from smartoken.operations.office import Work
@@ -63,8 +63,16 @@ class Moved:
 
 
 def told(conn: Connection, work: Work, account_id: str, moved: Moved, reason: str | None) -> dict[str, Any]:
-    """Write the audit entry of a movement and return the answer: what moved, and what the account has now."""
+    """Write the audit entry of a movement and return the answer: what moved, and what the account has now.
+
+    Raises:
+        InvalidRequestError: the account would have more than a figure can be; nothing moves then.
+
+    """
     sums = sums_of(conn, account_id)
+    if moved.nano > 0 and sums.balance + sums.play > MAX_AMOUNT_NANO:
+        message = f"`amount` would bring the account above {amount_text(MAX_AMOUNT_NANO)}."
+        raise InvalidRequestError(message, param="amount")
     answer = {
         "id": moved.id,
         "status": "posted",

@@ -64,6 +64,8 @@ WRONG = [
     ({"name": "local", "role": "admin"}, "name"),
     ({"name": "SMARTOKEN_ADMIN_TOKEN", "role": "admin"}, "name"),
     ({"name": "fiona", "role": "admin"}, "name"),
+    ({"name": "FIONA", "role": "admin"}, "name"),
+    ({"name": "Local", "role": "admin"}, "name"),
     ({"name": "x", "role": "owner"}, "role"),
     ({"name": "x", "role": "system"}, "role"),
     ({"name": "x", "role": "account-owner"}, "role"),

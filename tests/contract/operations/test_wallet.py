@@ -246,6 +246,7 @@ WRONG = [
     ("deposits", {"amount": "1.00"}, "reference"),
     ("deposits", {"amount": "1.00", "reference": " "}, "reference"),
     ("deposits", {"amount": "1.00", "reference": "x", "cheque": "y"}, "cheque"),
+    ("deposits", b'{"amount": "1.00", "reference": "x", "amount": "2.00"}', "amount"),
     ("adjustments", {"amount": "1.00"}, "reason"),
     ("adjustments", {"amount": "0.00", "reason": "x"}, "amount"),
     ("withdrawals", {"amount": "0.01", "reference": "x"}, "amount"),
@@ -265,6 +266,25 @@ def test_what_is_wrong_is_named_and_moves_nothing(house, path, body, param):
     assert answer.status in (400, 404), answer.raw
     assert answer.body["error"]["param"] == param
     assert books(house) == {}
+
+
+def test_an_account_has_at_most_what_a_figure_can_be(house):
+    for _ in range(2):
+        answer = post(house, "deposits", {"amount": "1000000000.00", "reference": "typing mistake"})
+    assert (answer.status, answer.body["error"]["param"]) == (400, "amount")
+    assert wallet_figures(house)[0] == "1000000000.00"
+    assert post(house, "withdrawals", {"amount": "1000000000.00", "reference": "back"}).status == 201
+
+
+def test_a_charge_is_refunded_and_not_reversed(house):
+    run(house, "deposit 5.00")
+    call = spend(house, 1, ("wallet", "1.00"))
+    (transfer,) = [
+        each["id"] for each in house.office.db.run_read(money.transfer_rows, house.account) if each["kind"] == "spend"
+    ]
+    answer = post(house, "reversals", {"transfer": transfer, "reason": "x"})
+    assert (answer.status, answer.body["error"]["param"]) == (400, "transfer")
+    assert post(house, "refunds", {"call": call, "reason": "x"}).status == 201
 
 
 def test_a_transfer_of_another_account_is_not_found(house):
