@@ -17,8 +17,8 @@ from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.reply import Reply
-from smartoken.gateway.seams import NO_MONEY, NOBODY, Story, charge_of, join, obstacle_of, rest_of, wanted
-from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RestStream
+from smartoken.gateway.seams import NO_MONEY, NOBODY, Story, charge_of, join, obstacle_of, remainder_of, wanted
+from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RemainderStream
 from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.providers.answers import Answer, read_answer_bytes
@@ -185,9 +185,9 @@ class Relay:
             if planned is None:
                 story.end(NOBODY)
                 break
-            rest = rest_of(call, model, planned.offer, story)
+            rest = remainder_of(call, model, planned.offer, story)
             target = await self._admitted_again(rest, plan._replace(targets=(planned,)), relayed, story)
-            told = None if target is None else await self._rest(rest, target, under_way)
+            told = None if target is None else await self._remainder(rest, target, under_way)
             if told is not None:
                 join(whole, told, story)
                 if whole.attempts[-1].failure is None:
@@ -214,7 +214,7 @@ class Relay:
         relayed.held = again
         return target._replace(why=f"goes on after {len(story.said)} characters")
 
-    async def _rest(self, rest: Call, target: Target, under_way: tuple[Reply, Relayed]) -> Outcome | None:
+    async def _remainder(self, rest: Call, target: Target, under_way: tuple[Reply, Relayed]) -> Outcome | None:
         """Make one attempt at the rest of an answer; None when it failed before it said anything."""
         reply, relayed = under_way
         whole, pools = relayed.outcome, self._upstreams.pools
@@ -340,7 +340,7 @@ class Relay:
         assert response is not None  # noqa: S101 - set by the only caller
         stream = AnswerStream(call, target, outcome, reply)
         if relayed.stream is not None:
-            stream = RestStream(call, target, outcome, reply, relayed.stream.created)
+            stream = RemainderStream(call, target, outcome, reply, relayed.stream.created)
         purse = Purse(call, relayed.held, self._till, self._logbook)
         relayed.meter = stream.meter
         reader = StreamReader(dialect(target.offer.provider.dialect))

@@ -124,7 +124,7 @@ def _counted(call: Call, model: Model, target: Target, meter: Meter) -> int:
     return counted
 
 
-def rest_of(call: Call, model: Model, offer: ServedOffer, story: Story) -> Call:
+def remainder_of(call: Call, model: Model, offer: ServedOffer, story: Story) -> Call:
     """Return the call for the rest of the answer, in the words of the offer's vendor."""
     request = call.request
     body = continuing.continued(dialect(offer.provider.dialect), model, request.body, story.said)

@@ -229,7 +229,7 @@ class AnswerStream:
         return self.meter.usage(self._target.body, self._target.offer.offer.context)
 
 
-class RestStream(AnswerStream):
+class RemainderStream(AnswerStream):
     """The passage of the rest of an answer that another provider began: no second role, the same time of making."""
 
     __slots__ = ()

@@ -22,7 +22,7 @@ from smartoken.gateway.seams import (
     obstacle,
     obstacle_of,
     price_lines,
-    rest_of,
+    remainder_of,
     wanted,
 )
 from smartoken.identity.facts import Account, ApiKey, Caller, Policy
@@ -172,7 +172,7 @@ def told(call, *pieces, model=None, **more):
 def test_the_request_for_the_rest_ends_with_what_was_said_and_leaves_the_clients_as_it_was():
     call = a_call(temperature=0.5)
     story, _ = told(call, "So", " it goes")
-    rest = rest_of(call, a_model(), an_offer("moonshot"), story)
+    rest = remainder_of(call, a_model(), an_offer("moonshot"), story)
     said = {"role": "assistant", "content": "So it goes", "partial": True}
     assert rest.request.body["messages"] == [*ASK, said]
     assert rest.request.body["temperature"] == 0.5
@@ -184,7 +184,7 @@ def test_thinking_is_off_for_the_rest_whatever_was_asked():
     call = a_call(reasoning_effort="high", thinking={"type": "enabled"})
     model = a_model(reasoning=Reasoning(supported=True))
     story, _ = told(call, "So", thought=("Hm",), model=model)
-    body = rest_of(call, model, an_offer(), story).request.body
+    body = remainder_of(call, model, an_offer(), story).request.body
     assert "reasoning_effort" not in body
     assert "thinking" not in body
     assert body["enable_thinking"] is False
@@ -209,7 +209,7 @@ def test_what_was_said_counts_against_the_clients_limit(limit, pieces, covers, t
     if left is None:
         assert story.told(None) == "not continued: its limit may be used up"
     else:
-        got = rest_of(call, model, an_offer(), story).request.limit
+        got = remainder_of(call, model, an_offer(), story).request.limit
         assert left - 3 <= got <= left  # words are estimated, each piece counts for a token at least
 
 
