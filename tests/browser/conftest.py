@@ -1,9 +1,12 @@
 """One server and one browser for all tests of a worker."""
 
+import subprocess
+import sys
+
 import pytest
 
 from browser.chromium import browser as start_browser
-from browser.served import served
+from browser.served import ROOT, served
 from clients.environments import npm_project
 
 
@@ -15,7 +18,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def address(place):
-    """Where the site is served."""
+    """Where the site is served, with the assets of this checkout if they can be built here."""
+    subprocess.run([sys.executable, ROOT / "frontend" / "build.py"], check=False, capture_output=True)
     with served(place) as found:
         yield found
 

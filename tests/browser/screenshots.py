@@ -3,6 +3,7 @@
 ``python3 dev.py screenshots readme`` takes the six small ones of ``docs/screenshots`` instead.
 """
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -42,6 +43,7 @@ def readme() -> int:
 
 def main() -> int:
     """Take them; prints the folder."""
+    subprocess.run([sys.executable, ROOT / "frontend" / "build.py"], check=False)
     if sys.argv[1:] == ["readme"]:
         return readme()
     place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "screenshots"

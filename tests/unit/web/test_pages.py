@@ -132,6 +132,13 @@ def test_titles_tell_pages_apart(pages):
     assert {title: paths for title, paths in titles.items() if len(paths) > 1} == {}
 
 
+def test_descriptions_tell_pages_apart(pages):
+    told = {}
+    for path, (_, page) in pages.items():
+        told.setdefault(page.description, []).append(path)
+    assert {said: paths for said, paths in told.items() if len(paths) > 1} == {}
+
+
 def test_no_page_is_larger_than_it_may_be(pages):
     assert {path: len(text) for path, (text, _) in pages.items() if len(text.encode()) > MOST_HTML} == {}
 
