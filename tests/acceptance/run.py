@@ -197,27 +197,37 @@ def row_1(stage: Stage) -> str:
     return f"10 answers of 2 models saved in {len(files)} files"
 
 
-FAULTS = ("server_error", "arrears", "cut")  # of the twelve; tests/e2e/test_routing.py has all
+FAULTS = ("server_error", "arrears", "cut", "slow_first_token")  # of the twelve; tests/e2e/test_routing.py has all
 
 
 def row_2(stage: Stage) -> str:
-    """Break the primary on purpose in three ways and keep what clients got."""
+    """Break the primary on purpose in four ways, keep what clients got, and print what is added to calls left alone."""
     keys = json.loads(stage.command("key", "list", "--json"))["data"]
     key = next(each["id"] for each in keys if each["name"] == "plain")
-    answered = honest = 0
+    eligible = honest = 0
     for fault in FAULTS:
-        options = ("--fault", fault, "--key", key, "--set", "percent=50")
+        options = ["--fault", fault, "--key", key, "--set", "percent=50"]
+        if fault == "slow_first_token":
+            options += ["--set", "delay_ms=20", "--set", "calls=200", "--set", "baseline=200", "--set", "concurrency=1"]
         found = json.loads(stage.command("drill", "run", "test/fallback", *options, "--json"))
         result = found["result"]
+        need(found["passed"] and not result["why_not"], f"{fault}: {result['why_not']}")
+        need(result["broken_calls"], f"{fault}: nothing was broken")
         need(result["eligible_answered"] == result["eligible"], f"{fault}: {result['errors_to_clients']}")
-        need(result["answered"] + result["ended_honestly"] == result["calls"], f"{fault}: an end that is not honest")
-        need(result["broken_attempts"], f"{fault}: nothing was broken")
-        answered, honest = answered + result["answered"], honest + result["ended_honestly"]
+        need(result["untouched_answered"] == result["untouched"], f"{fault}: {result['errors_to_clients']}")
+        need(result["ended_honestly"] == result["after_content"], f"{fault}: an end that is not honest")
+        eligible, honest = eligible + result["eligible_answered"], honest + result["ended_honestly"]
         evidence = stage.command("drill", "show", found["id"])
         need(f"Fallback drill {found['id']}" in evidence and "**Passed**" in evidence, f"{fault}: no evidence")
+        need(json.loads(stage.command("drill", "show", found["id"], "--json")) == found, f"{fault}: other evidence")
     kept = json.loads(stage.command("drill", "list", "--json"))["data"]
-    need(len(kept) == len(FAULTS), f"{len(kept)} drills kept")
-    return f"{answered} of 60 answered, {honest} cut streams ended honestly, {len(kept)} dated drills kept"
+    need(len(kept) == len(FAULTS) and all(each["at"] for each in kept), f"{len(kept)} drills kept")
+    first = result["unaffected_ttft_ms"]["p50"]
+    left_alone = " ms, ".join(f"{name.replace('_', ' ')} {first[name]}" for name in first)
+    return (
+        f"{eligible} of {eligible} eligible calls answered, {honest} cut streams ended honestly, {len(kept)} dated "
+        f"drills kept; time to first token of calls left alone, p50: {left_alone} ms"
+    )
 
 
 def row_3(stage: Stage) -> str:
