@@ -215,11 +215,23 @@ def test_when_no_model_answers_the_error_is_the_last_ones_and_nothing_is_charged
     assert record["evidence"] == "not tried: test/gone: model_not_found"
 
 
+def test_what_names_a_client_asked_for_is_kept_as_one_short_line(gateway):
+    names = [f"test/gone\0{number}" + "\n" + "x" * 80 for number in range(4)]
+    answer = call(gateway, "test/single", models=names)
+    assert answer.status_code == 503
+    evidence = gateway.records(answer.headers["x-request-id"])[0]["evidence"]
+    assert evidence.startswith("not tried: test/gone0xxx")
+    assert evidence.isprintable()
+    assert len(evidence) <= 200
+
+
 REFUSED = [
     ({"provider": {"quantizations": ["fp8"]}}, "provider.quantizations"),
     ({"provider": {"max_price": {"prompt": 1}}}, "provider.max_price"),
     ({"provider": {"sort": "throughput"}}, "provider.sort"),
     ({"provider": {"wings": True}}, "provider.wings"),
+    ({"provider": {"sort": {"by": "price"}}}, "provider.sort"),
+    ({"provider": {"data_collection": ["deny"]}}, "provider.data_collection"),
     ({"provider": []}, "provider"),
     ({"models": []}, "models"),
     ({"route": "other"}, "route"),

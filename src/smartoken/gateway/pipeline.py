@@ -50,7 +50,9 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
     try:
         why = gateway.not_ready()
         if why is not None:
-            raise ShuttingDownError(f"This process takes no new calls: {why}.", retry_after_s=2.0)
+            raise ShuttingDownError(  # noqa: TRY301 - told below like every refusal
+                f"This process takes no new calls: {why}.", retry_after_s=2.0
+            )
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
         call = call_of(gateway, request, caller, call_id, asked)
@@ -66,6 +68,11 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         return
     except ClientLeftError:
         return
+    except Exception:  # noqa: BLE001 - the process edge: nothing was sent, nothing is held, and the client is told so
+        _log.exception("call %s failed before it was sent", call_id)
+        admission.release(0)
+        await refuse(gateway, reply, call_id, InternalError("The gateway failed; nothing was charged."))
+        return
     gateway.metrics.in_flight += 1
     outcome = Outcome()
     try:
@@ -77,8 +84,10 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         outcome.error = InternalError("The gateway failed; nothing was charged.")
     finally:
         gateway.metrics.in_flight -= 1
-        record = gateway.settler.settle(call, plan, outcome, held)
-        admission.release(outcome.usage.total if outcome.usage is not None else None)
+        try:
+            record = gateway.settler.settle(call, plan, outcome, held)
+        finally:
+            admission.release(outcome.usage.total if outcome.usage is not None else None)
         _count(gateway, record, outcome)
     await _last_bytes(gateway, call, outcome, record, reply)
 

@@ -27,6 +27,7 @@ _FREE_ENDS = frozenset({EndReason.UPSTREAM_ERROR, EndReason.REFUSED, EndReason.O
 _log = logging.getLogger(__name__)
 HolidayCheck = Callable[[str, date], bool]
 _MAX_TARIFFS = 4_096
+_MOST_EVIDENCE = 200  # characters
 
 
 class Bill(NamedTuple):
@@ -177,7 +178,7 @@ class Settler:
             ttft_ms=outcome.ttft_ms,
             total_ms=int((self._clock.monotonic() - call.started) * 1000),
             attempts=[attempt.row() for attempt in outcome.attempts],
-            evidence=outcome.evidence,
+            evidence=outcome.evidence and _one_line(outcome.evidence),
             client_ip=call.ip,
             fund_lines=bill.lines,
             windows=bill.windows,
@@ -211,6 +212,11 @@ class Settler:
                 await self.flush()
             except Exception:  # noqa: BLE001 - the loop of a worker task: whatever the store raises, the records are kept
                 _log.exception("usage records could not be stored; they are kept and tried again")
+
+
+def _one_line(evidence: str) -> str:
+    """Return evidence as its column takes it; it may name what a client asked for."""
+    return "".join(each for each in evidence[:_MOST_EVIDENCE] if each.isprintable())
 
 
 def usage_object(usage: TokenUsage, charge_usd: str | None) -> dict[str, object]:

@@ -84,7 +84,7 @@ def read_provider(value: Any) -> tuple[Preferences, tuple[DataRule, ...]]:
                 raise _refuse(param, 'must be "allow" or "deny"')
             rules = (NoTraining(),) if each == "deny" else ()
         elif name == "sort":
-            if each not in _SORTS:
+            if not isinstance(each, str) or each not in _SORTS:
                 raise _refuse(param, 'must be "price" or "latency"; nothing else is measured here')
             found["strategy"] = _SORTS[each]
         elif name in ("require_parameters", CONTINUATION):

@@ -56,6 +56,8 @@ BAD = [
         "messages[0].content[0].text",
         "string",
     ),
+    (f'{{{M},"messages":[{{"role":"user","content":"hi","tool_calls":5}}]}}', "messages[0].tool_calls", "list"),
+    (f'{{{M},"messages":[{{"role":"assistant","tool_calls":["f"]}}]}}', "messages[0].tool_calls", "list"),
     (f'{{{M},{HI},"max_tokens":-1}}', "max_tokens", "from 1"),
     (f'{{{M},{HI},"max_tokens":0}}', "max_tokens", "from 1"),
     (f'{{{M},{HI},"max_tokens":1.5}}', "max_tokens", "whole"),

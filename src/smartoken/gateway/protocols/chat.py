@@ -120,6 +120,9 @@ def _check_message(index: int, message: Any) -> None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise _fail(f"{where}.role", f"one of {', '.join(sorted(ROLES))}", role)
+    calls = message.get("tool_calls")
+    if calls is not None and not (isinstance(calls, list) and all(isinstance(each, dict) for each in calls)):
+        raise _fail(f"{where}.tool_calls", "a list of objects", calls)
     content = message.get("content")
     if isinstance(content, str):
         return
@@ -163,7 +166,8 @@ def read_chat(raw: bytes) -> ChatRequest:
     if len(messages) > MAX_MESSAGES:
         raise InvalidRequestError(f"`messages` has more than {MAX_MESSAGES} entries.", param="messages")
     for index, message in enumerate(messages):
-        if type(message) is dict and message.get("role") in _TALKING and type(message.get("content")) is str:
+        usual = type(message) is dict and message.get("role") in _TALKING and type(message.get("content")) is str
+        if usual and "tool_calls" not in message:
             continue  # as most messages are
         _check_message(index, message)
     for name, value in body.items():
