@@ -37,6 +37,7 @@ FIELD_LIMIT = 256
 BODY_AHEAD = 64 * 1024  # bytes of body kept for an application that does not ask for them
 UNWANTED_BODY = 32 * 1024 * 1024  # bytes of body read past an answer that did not wait for them
 LINE_LIMIT = 32  # requests that may wait for the answers before them
+_FRAMINGS = frozenset({b"content-length", b"transfer-encoding"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 9112, section 3.2
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_deaf",
         "_drains",
         "_fed",
+        "_framing",
         "_head_later",
         "_head_most",
         "_headers",
@@ -105,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._head_later = 0  # bytes of the head that came after those in which it began
         self._head_most = 0  # no fewer than the bytes of the head
         self._trailers = 0  # their bytes
+        self._framing = b""  # how long the body is of a request that offers another protocol
         self._headers: Headers = []
         self._url = b""
         self._whole_by = 0.0
@@ -150,8 +153,8 @@ class Connection(asyncio.Protocol):
         self._fed = len(data)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._end_after_last()  # it stands as an ordinary request; the protocol behind it is not spoken here
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             if not self._deaf:
                 self._refuse(_MALFORMED, InvalidRequestError("This is not a valid HTTP/1.1 request."))
@@ -232,6 +235,7 @@ class Connection(asyncio.Protocol):
             },
             keep_alive=parser.should_keep_alive(),
         )
+        self._framing = _framing(self._headers) if parser.should_upgrade() else b""
         if self.exchange is None:
             self._start(exchange)
             return
@@ -257,6 +261,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Note that the request is whole."""
+        if self._framing:
+            return  # to the parser, which hands over what follows an offered upgrade; here it is the body
         exchange, self._receiving = self._receiving, None
         if exchange is None:
             return
@@ -337,6 +343,19 @@ class Connection(asyncio.Protocol):
         task = exchange.task = self.loop.create_task(exchange.run(self._app))
         self._tasks.add(task)
 
+    def _decline(self, rest: bytes) -> None:
+        """Take a request that offers another protocol for an ordinary one, the last; ``rest`` begins with its body."""
+        exchange, framing = self._receiving, self._framing
+        if exchange is None or not framing:
+            self._end_after_last()
+            return
+        self._framing = b""
+        exchange.keep_alive = False
+        self._parser = httptools.HttpRequestParser(_Body(self))
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+        if rest:
+            self.data_received(rest)
+
     def _end_after_last(self) -> None:
         """Let the last request that was taken be the last one answered."""
         self._deaf = True
@@ -368,9 +387,7 @@ class Connection(asyncio.Protocol):
         """Refuse a head that names two hosts, none where HTTP/1.1 demands one, or what can be none."""
         if not hosts and version == "1.0":
             return
-        rule = (
-            "A request of HTTP/1.1 has exactly one Host header field, and its value is a host with or without a port."
-        )
+        rule = "HTTP/1.1 demands exactly one Host header, which names a host with or without a port."
         self._refuse(_MALFORMED, InvalidRequestError(rule, param="host"))
         raise ValueError("not one host")
 
@@ -413,6 +430,19 @@ class Connection(asyncio.Protocol):
         self.since = self.loop.time()
         self._resume()
         self.transport.write_eof()
+
+
+class _Body:
+    """What a parser tells that is given a body alone."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
+
+
+def _framing(headers: Headers) -> bytes:
+    """Return the fields that say how long a body is."""
+    return b"".join([b"%b: %b\r\n" % each for each in headers if each[0] in _FRAMINGS])
 
 
 def _address(found: Any) -> tuple[str, int] | None:

@@ -25,6 +25,18 @@ WELL_FORMED = {
         b"GET /a HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
         b"GET /a ",
     ),
+    "an upgrade offered with a body": (
+        post(b"hello", b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"),
+        b"POST /v1/x hello",
+    ),
+    "an upgrade offered with a chunked body": (
+        CHUNKED.replace(b"transfer", b"connection: upgrade\r\nupgrade: h2c\r\ntransfer"),
+        b"POST /v1/x hello",
+    ),
+    "an upgrade offered with a body of no bytes": (
+        post(b"", b"connection: upgrade\r\nupgrade: h2c\r\n"),
+        b"POST /v1/x ",
+    ),
     "line breaks before the request": (b"\r\n\r\n" + post(), b"POST /v1/x hello"),
     "HTTP/1.0 without a host": (b"GET /a HTTP/1.0\r\n\r\n", b"GET /a "),
     "an empty host": (b"GET /a HTTP/1.1\r\nhost:\r\n\r\n", b"GET /a "),
@@ -206,5 +218,29 @@ def test_a_call_leaves_no_cycle_behind_for_the_collector(run: Run) -> None:
             finally:
                 gc.enable()
                 connection.connection_lost(None)
+
+    run(main)
+
+
+@pytest.mark.parametrize("tail", [b"", b"GET /smuggled HTTP/1.1\r\nhost: h\r\n\r\n"])
+def test_nothing_after_the_body_of_an_offered_upgrade_is_a_request(run: Run, tail: bytes) -> None:
+    async def main() -> None:
+        async with serving() as floor, dialled(floor) as client:
+            await client.send(post(b"hello", b"connection: upgrade\r\nupgrade: h2c\r\n") + tail)
+            status, headers, body = await client.answer()
+            assert (status, headers["connection"], body) == (200, "close", b"POST /v1/x hello")
+            assert await client.rest() == b""
+
+    run(main)
+
+
+def test_the_body_of_an_offered_upgrade_is_framed_as_strictly_as_any(run: Run) -> None:
+    async def main() -> None:
+        async with serving() as floor, dialled(floor) as client:
+            offer = HEAD + b"connection: upgrade\r\nupgrade: h2c\r\n"
+            raw = offer + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"
+            await client.send(raw)
+            assert (await client.answer())[0] == 400
+            assert await client.rest() == b""
 
     run(main)

@@ -28,6 +28,8 @@ BAD = [
     (f'{{{M},{HI},"x":{"[" * 3000}{"]" * 3000}}}', None, ""),
     (f'{{{M},{HI},"x":[{",".join(["0"] * 200_001)}]}}', None, "values"),
     (f'{{{M},"model":"other",{HI}}}', "model", "twice"),
+    (f'{{{M},"mod\\u0065l":"other",{HI}}}', "model", "twice"),
+    (f'{{"max\\u005Ftokens":1,{M},{HI},"max_tokens":9}}', "max_tokens", "twice"),
     (f'{{{M},{HI},"max_tokens":1,"max_tokens":9}}', "max_tokens", "twice"),
     (f"{{{M},{HI},{HI}}}", "messages", "twice"),
     (f'{{{M},{HI},"n":1,"n":8}}', "n", "twice"),

@@ -19,6 +19,7 @@ _UNUSUAL_COMMAS = 2_000  # from here on the exact count of nodes is worth its pr
 _ONCE = ("model", "messages", "stream", "max_tokens", "max_completion_tokens", "n")
 _QUOTED = {name: f'"{name}"'.encode() for name in _ONCE}
 _ANY_QUOTED = re.compile(b"|".join(_QUOTED.values()))
+_ESCAPED_LETTER = re.compile(rb"\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")  # no writer escapes a-z or _
 _LARGE = 16 * 1024  # bytes; from here on walking the values and one pass of a pattern are cheaper than counting bytes
 
 
@@ -87,6 +88,8 @@ def _may_be_unusual(raw: bytes) -> bool:
 
 def _may_repeat(raw: bytes, body: dict[str, Any]) -> bool:
     """Whether the quoted name of a decisive field stands twice somewhere, be it inside of something else."""
+    if b"\\u00" in raw and _ESCAPED_LETTER.search(raw) is not None:
+        return True  # a name may be spelled in more than one way
     if len(raw) > _LARGE:
         names = _ANY_QUOTED.findall(raw)
         return len(names) > len(set(names))
