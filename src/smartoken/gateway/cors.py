@@ -7,7 +7,12 @@ decided on the call itself, by sending or withholding the header that lets a bro
 from collections.abc import Collection, Sequence
 
 Headers = list[tuple[bytes, bytes]]
-_EXPOSED = b"x-request-id, x-smartoken-provider, x-smartoken-model-served, x-smartoken-attempts, x-smartoken-charge-usd"
+_EXPOSED = (
+    b"x-request-id, x-smartoken-provider, x-smartoken-model-served, x-smartoken-attempts, x-smartoken-charge-usd, "
+    b"x-smartoken-max-tokens, x-smartoken-warning, retry-after"
+)
+# SDKs send a dozen of their own; a star alone would leave authorization out.
+_TAKEN = b"authorization, content-type, x-api-key, *"
 
 
 def allowed(origin: str, origins: Collection[str]) -> bool:
@@ -33,7 +38,7 @@ def preflight_headers(origin: bytes | None, origins: Collection[str]) -> Headers
     return [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+        (b"access-control-allow-headers", _TAKEN),
         (b"access-control-max-age", b"600"),
         (b"vary", b"origin"),
     ]

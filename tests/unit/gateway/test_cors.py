@@ -21,3 +21,8 @@ def test_an_origin_is_granted_only_by_name_or_star(allowed, origin, granted):
 
 def test_a_preflight_without_an_origin_grants_nothing():
     assert preflight_headers(None, ["*"]) == []
+
+
+def test_the_headers_that_sdks_add_in_a_browser_are_allowed():
+    taken = dict(preflight_headers(b"https://a.test", ["https://a.test"]))[b"access-control-allow-headers"]
+    assert {b"authorization", b"*"} <= set(taken.split(b", "))
