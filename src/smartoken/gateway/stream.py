@@ -148,7 +148,7 @@ class AnswerStream:
         if told_to_client(failure.kind):
             outcome.error = request_error(failure)
             refused = failure.kind is FailureClass.REFUSAL
-            outcome.end = EndReason.CONTENT_FILTER if refused else EndReason.UPSTREAM_ERROR
+            outcome.end = EndReason.CONTENT_FILTER if refused else EndReason.UPSTREAM_CUT
         elif failure.kind is FailureClass.TIMEOUT:
             outcome.error = UpstreamTimeoutError("The provider fell silent in the middle of its answer.")
             outcome.end = EndReason.STALLED
