@@ -1,6 +1,6 @@
 """The SQL of accounts, keys and budgets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -122,6 +122,13 @@ def budgets_of(conn: sa.Connection, scope: str, scope_id: str) -> list[Row]:
         conn,
         sa.select(budgets).where(budgets.c.scope == scope, budgets.c.scope_id == scope_id).order_by(budgets.c.period),
     )
+
+
+def limits_of(conn: sa.Connection, scope_ids: Iterable[str]) -> dict[tuple[str, str, str], int]:
+    """Return the limits of budgets by (scope, id, period); nobody changes them until the transaction ends."""
+    found = sa.select(budgets).where(budgets.c.scope_id.in_(sorted(set(scope_ids)))).order_by(budgets.c.id)
+    rows = _rows(conn, found.with_for_update(read=True))
+    return {(row["scope"], row["scope_id"], row["period"]): int(row["limit_nano"]) for row in rows}
 
 
 def insert_budget(conn: sa.Connection, row: Row) -> None:

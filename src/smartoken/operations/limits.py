@@ -46,10 +46,11 @@ def set_budgets(conn: Connection, work: Work, owner: tuple[str, str], wanted: Se
     for period, nano in limits.items():
         if period in stored:
             identity.update_budget(conn, stored[period]["id"], nano)
-            _change_windows(conn, work, f"window:{scope}:{scope_id}:{period}:", scope_id, nano)
-            continue
-        row = {"id": work.id("budget"), "scope": scope, "scope_id": scope_id, "period": period}
-        identity.insert_budget(conn, {**row, "limit_nano": nano, "created_ms": work.now_ms})
+        else:
+            row = {"id": work.id("budget"), "scope": scope, "scope_id": scope_id, "period": period}
+            identity.insert_budget(conn, {**row, "limit_nano": nano, "created_ms": work.now_ms})
+        # Also for a new one: its window may be open from a budget that was taken away.
+        _change_windows(conn, work, f"window:{scope}:{scope_id}:{period}:", scope_id, nano)
     for period, old in stored.items():
         if period not in limits:
             identity.delete_budget(conn, old["id"])

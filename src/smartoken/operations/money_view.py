@@ -63,7 +63,13 @@ def stored_figures(conn: sa.Connection, rows: Sequence[str]) -> dict[str, tuple[
 
 
 def open_windows(conn: sa.Connection, account_id: str, windows: Sequence[BudgetWindow]) -> None:
-    """Make the rows of windows that a call falls into and that are not there yet."""
+    """Make the rows of windows that a call falls into and that are not there yet.
+
+    Their limits are those of the budgets as they are stored: the worker may not have heard yet of one that changed.
+    """
+    known = money.read_rows(conn, [each.row for each in windows])
+    windows = [each for each in windows if each.row not in known]
+    limits = identity.limits_of(conn, [each.budget.scope_id for each in windows]) if windows else {}
     money.add_rows(
         conn,
         [
@@ -72,9 +78,13 @@ def open_windows(conn: sa.Connection, account_id: str, windows: Sequence[BudgetW
                 "kind": "window",
                 "account_id": account_id,
                 "scope_id": each.budget.scope_id,
-                "limit_nano": each.budget.limit_nano,
+                "limit_nano": limits.get(_place(each.budget), each.budget.limit_nano),
                 "ends_ms": int(each.window.end.timestamp() * 1000) if each.window.end is not None else None,
             }
             for each in windows
         ],
     )
+
+
+def _place(budget: Budget) -> tuple[str, str, str]:
+    return budget.scope, budget.scope_id, budget.period.value

@@ -1,6 +1,8 @@
 """Workers and the store about money: what is leased, given back, and settled when a worker was taken for dead."""
 
+import asyncio
 import contextlib
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -8,13 +10,17 @@ import pytest
 
 from contract.operations.rooms import call_record
 from smartoken.billing import queries as money
+from smartoken.billing.budgets import Budget, BudgetWindow
 from smartoken.billing.journal import read_folder
 from smartoken.billing.ledger import Stamp, grant, wallet
 from smartoken.billing.wallet import Ask, add_fund_row, post
+from smartoken.billing.windows import TOTAL, Period
 from smartoken.gateway.cashier import Cashier
 from smartoken.identity import queries as identity
 from smartoken.operations import bank
 from smartoken.operations.demo import Making, account_row
+from smartoken.operations.limits import set_budgets
+from smartoken.operations.money_view import open_windows
 from smartoken.operations.opening import open_money
 from smartoken.store import revisions
 from smartoken.store.database import StoreUnavailableError
@@ -109,6 +115,54 @@ async def test_a_worker_alone_leases_all_and_one_of_two_what_it_needs(branch):
     assert await branch.lease(second, 701) == 0
     assert await branch.lease(second, 700) == 700
     assert branch.row()["held_nano"] == PAID_IN
+
+
+def budget_of(account, limit):
+    row = {"id": "budget_1", "scope": "account", "scope_id": account, "period": "total"}
+    return {**row, "limit_nano": limit, "created_ms": 0}
+
+
+async def test_a_worker_that_has_not_heard_of_a_lowered_budget_opens_its_window_with_the_lowered_limit(branch):
+    cashier = await branch.cashier()
+    stale = BudgetWindow(Budget("account", branch.account, Period.TOTAL, 500), TOTAL)
+    branch.db.run_write(identity.insert_budget, budget_of(branch.account, 200))
+    grown = await cashier.grow(branch.account, [Ask(stale.row, 300)], [stale])
+    assert [(each.facts.limit, each.amount) for each in grown] == [(200, 0)]
+    grown = await cashier.grow(branch.account, [Ask(stale.row, 200)], [stale])
+    assert [(each.facts.limit, each.amount) for each in grown] == [(200, 200)]
+
+
+async def test_a_budget_that_was_taken_away_and_is_set_again_counts_with_its_new_limit(branch):
+    cashier = await branch.cashier()
+    window = BudgetWindow(Budget("account", branch.account, Period.TOTAL, 500), TOTAL)
+    branch.db.run_write(identity.insert_budget, budget_of(branch.account, 500))
+    await cashier.grow(branch.account, [Ask(window.row, 0)], [window])
+    work = SimpleNamespace(now_ms=branch.clock.now_ms(), id=lambda kind: f"{kind}_2")
+    for wanted in ([], [{"period": "total", "limit": "0.0000001"}]):
+        branch.db.run_write(set_budgets, work, ("account", branch.account), wanted)
+    assert branch.row(window.row)["limit_nano"] == 100
+
+
+@pytest.mark.parametrize("first", ["opening", "lowering"])
+async def test_a_budget_that_changes_while_its_window_is_opened_counts_in_it(branch, first):
+    """Two transactions at once: whichever comes first, the window has the newer limit."""
+    window = BudgetWindow(Budget("account", branch.account, Period.TOTAL, 500), TOTAL)
+    branch.db.run_write(identity.insert_budget, budget_of(branch.account, 500))
+
+    def opening(conn):
+        open_windows(conn, branch.account, [window])
+        time.sleep(0.3)
+
+    def lowering(conn):
+        work = SimpleNamespace(now_ms=branch.clock.now_ms())
+        set_budgets(conn, work, ("account", branch.account), [{"period": "total", "limit": "0.0000002"}])
+        time.sleep(0.3)
+
+    order = (opening, lowering) if first == "opening" else (lowering, opening)
+    one = asyncio.create_task(branch.db.write(order[0]))
+    await asyncio.sleep(0.1)
+    await asyncio.gather(one, branch.db.write(order[1]))
+    assert branch.row(window.row)["limit_nano"] == 200
 
 
 async def test_what_lies_idle_goes_back_for_others(branch):
