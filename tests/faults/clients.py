@@ -4,11 +4,13 @@ import json
 import random
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx2
 
 WHOLE = "test/paced"
+LONG, LONG_TOKENS = "test/long", 2000  # longer than a gateway that stops waits for its calls
 # Where the upstream breaks off: before its head, before the first token, in the middle, before the end is said.
 CUTS = {
     "test/reset": "reset",
@@ -22,6 +24,7 @@ CUTS = {
     "test/no-done": "finish-without-done?tokens=60&pace_ms=3",
     "test/malformed": "malformed-stream?tokens=60&after=10&pace_ms=3",
 }
+PATIENCE = 400  # attempts at one deposit
 STAGES = ("half a body", "sent", "head", 0, 1, 7, 30, 59, "finish")
 
 
@@ -50,6 +53,10 @@ class Client:
         while not self.rig.stop.is_set():
             self.call(WHOLE)
 
+    def stay_long(self):
+        """Make one call of a minute."""
+        self.call(LONG)
+
     def meet_cuts(self):
         """Call models whose upstream breaks off."""
         while not self.rig.stop.is_set():
@@ -66,6 +73,35 @@ class Client:
                     self.rig.faults["client gone"] += self.call(WHOLE, stage)
                 if self.rig.stop.is_set():
                     return
+
+    def pay_twice(self):
+        """Submit each deposit twice at once, and again until it is answered, as a client does that must not lose it."""
+        number = 0
+        while not self.rig.stop.is_set():
+            number += 1
+            reference = f"twice-{id(self)}-{number}"
+            told = self.rig.truth.twice[reference] = set()
+            with ThreadPoolExecutor(2) as both:
+                for _ in range(PATIENCE):
+                    told.update(filter(None, both.map(self.deposit, (reference, reference))))
+                    if told or self.rig.over.is_set():
+                        break
+                    time.sleep(0.05)
+            self.rig.faults["double submission"] += bool(told)
+            time.sleep(0.05)
+
+    def deposit(self, reference):
+        """Pay a cent in; the transfer's id, None if nobody answered."""
+        try:
+            headers = {"authorization": f"Bearer {self.rig.token()}", "idempotency-key": reference}
+            url = f"{self.rig.address}/api/v1/admin/accounts/acme/deposits"
+            answer = self._http.post(url, json={"amount": "0.01", "reference": reference}, headers=headers)
+        except (httpx2.HTTPError, OSError, ValueError):
+            return None
+        if answer.status_code != 201:
+            self.rig.truth.refusal(f"deposit: {answer.status_code}")
+            return None
+        return answer.json()["id"]
 
     def call(self, model, leave_at=None):
         """Make one call, perhaps leaving at a number of pieces or a word; whether a gateway took it."""
@@ -102,7 +138,8 @@ class Client:
     def leave_blind(self, *, whole):
         """Send a body, or half of one, and close at once."""
         parts = urlsplit(self.rig.address)
-        body = json.dumps(body_of(WHOLE)).encode()
+        user = {"user": self.rig.truth.left_blind()} if whole else {}
+        body = json.dumps({**body_of(WHOLE), **user}).encode()
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {self.rig.key}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -111,7 +148,6 @@ class Client:
             with socket.create_connection((parts.hostname, parts.port), timeout=5) as connection:
                 connection.sendall(head.encode() + (body if whole else body[: len(body) // 2]))
                 if whole:
-                    self.rig.truth.left_blind()
                     time.sleep(random.choice((0, 0.01, 0.05)))
         except OSError:
             return False

@@ -28,7 +28,8 @@ class Truth:
 
     def __init__(self):
         self.calls: dict[str, Seen] = {}
-        self.blind = 0  # clients that left before they heard the id of their call
+        self.blind: set[str] = set()  # users of calls whose clients left before they heard the id
+        self.twice: dict[str, set[str]] = {}  # a deposit's reference -> the transfers that it was told to be
         self.refused = Counter()
         self._lock = threading.Lock()
 
@@ -38,9 +39,10 @@ class Truth:
         return seen
 
     def left_blind(self):
-        """Note a client that left before it heard anything."""
+        """Note a client that leaves before it hears anything; the user that it calls for."""
         with self._lock:
-            self.blind += 1
+            self.blind.add(f"blind-{len(self.blind)}")
+            return f"blind-{len(self.blind) - 1}"
 
     def refusal(self, code):
         """Note a refusal."""
@@ -87,19 +89,23 @@ def reader(place):
     return closing(connection), lambda query: connection.execute(query).fetchall()
 
 
-def audit(truth, place, faults):
+def audit(truth, place, faults, most_tokens=ANSWER_TOKENS):
     """Hold the database against what was seen."""
     connection, query = reader(place)
     with connection:
         rows = {row["id"]: row for row in query("SELECT * FROM calls")}
         report = Report(Counter(faults), len(truth.calls), len(rows), refused=truth.refused)
         report.ends = Counter(row["end_reason"] for row in rows.values())
-        _calls(truth, rows, report)
+        _calls(truth, rows, report, most_tokens)
+        _deposits(truth, query("SELECT id, ref FROM transfers WHERE kind = 'deposit'"), report)
         charged = sum(row["charge_nano"] for row in rows.values())
         (fund,) = query("SELECT * FROM money_rows WHERE id LIKE 'wallet:%' AND used_nano > 0")
         windows = query("SELECT * FROM money_rows WHERE kind = 'window' AND used_nano > 0")
         report.double = abs(fund["used_nano"] - charged)
-        report.double += abs(sum(each["used_nano"] for each in windows) - charged)
+        periods = Counter()
+        for each in windows:
+            periods[tuple(each["id"].split(":")[:4])] += each["used_nano"]
+        report.double += sum(abs(used - charged) for used in periods.values())
         report.overspend = sum(max(0, each["used_nano"] - each["limit_nano"]) for each in (fund, *windows))
         (held,) = query("SELECT COALESCE(SUM(held_nano), 0) AS nano FROM money_rows")
         (moved,) = query("SELECT COALESCE(SUM(nano), 0) AS nano FROM postings")
@@ -107,7 +113,19 @@ def audit(truth, place, faults):
     return report
 
 
-def _calls(truth, rows, report):
+def _deposits(truth, posted, report):
+    """A deposit that was submitted again and again is one transfer, and everybody was told the same."""
+    found = {reference: set() for reference in truth.twice}
+    for each in posted:
+        if each["ref"] in found:
+            found[each["ref"]].add(each["id"])
+    for reference, told in truth.twice.items():
+        report.double += max(0, len(found[reference]) - 1) + max(0, len(told) - 1)
+        if told and told != found[reference]:
+            report.lost.append(reference)
+
+
+def _calls(truth, rows, report, most_tokens):
     for call_id, seen in truth.calls.items():
         row = rows.get(call_id)
         if row is None:
@@ -117,12 +135,12 @@ def _calls(truth, rows, report):
         elif not seen.done:
             report.undercount = max(report.undercount, seen.pieces - (row["completion_tokens"] or 0))
     unseen = [row for call_id, row in rows.items() if row["charge_nano"] and call_id not in truth.calls]
-    # A client that leaves before it hears the id of its call is charged all the same for what the provider wrote.
-    blind = [row["id"] for row in unseen if row["end_reason"] == "client_left"]
-    report.ghost = [row["id"] for row in unseen if row["end_reason"] != "client_left" and row["ttft_ms"] is None]
-    report.ghost += blind[truth.blind :]
+    # A client that leaves before it hears the id of its call is charged all the same for what the provider wrote, once.
+    blind = Counter(row["user"] for row in rows.values() if row["user"] in truth.blind)
+    report.ghost = [row["id"] for row in unseen if row["user"] not in truth.blind and row["ttft_ms"] is None]
+    report.ghost += [user for user, count in blind.items() if count > 1]
     report.beyond = [
         row["id"]
         for row in rows.values()
-        if row["charge_nano"] > row["bound_nano"] or (row["completion_tokens"] or 0) > ANSWER_TOKENS
+        if row["charge_nano"] > row["bound_nano"] or (row["completion_tokens"] or 0) > most_tokens
     ]
