@@ -105,6 +105,8 @@ class Attempt:
     ended_ms: int | None = None
     usage: TokenUsage | None = None  # kept where several attempts told one answer, or one was started beside another
     why: str = ""
+    beside: bool = False  # it was started beside another
+    cost: tuple[int, str] | None = None  # of one that was outrun: nano-units and currency, estimated
 
     def row(self) -> dict[str, Any]:
         """Return what is stored and shown of it."""
@@ -129,6 +131,10 @@ class Attempt:
                 "completion_tokens": self.usage.completion,
                 "usage_source": self.usage.source.value,
             }
+        if self.beside:
+            shown["beside"] = True
+        if self.cost is not None:
+            shown["cost"] = {"nano": self.cost[0], "currency": self.cost[1]}
         return shown
 
 
@@ -158,3 +164,4 @@ class Outcome:
     thinking: bool = False  # whether reasoning was seen: some prices depend on it
     show_providers: bool = True
     parts: tuple[Part, ...] = ()  # where several offers told the answer
+    lost: tuple[Part, ...] = ()  # attempts that were outrun by another

@@ -20,6 +20,8 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "smartoken_calls": ("Calls by model, provider and how they ended", ("model", "provider", "end_reason")),
     "smartoken_refusals": ("Calls refused before dispatch, by error code and whose limit", ("code", "limit_source")),
     "smartoken_attempts_failed": ("Upstream attempts that failed, by provider and cause", ("provider", "cause")),
+    "smartoken_second_attempts": ("Attempts started beside a silent first one, by how they ended", ("result",)),
+    "smartoken_continuations": ("Answers that several offers told, by how they ended", ("end_reason",)),
     "smartoken_rate_limited": ("429s by whose limit it was: ours, the budget's, the provider's", ("whose",)),
     "smartoken_breaker_transitions": ("Breakers that changed, by their new state and the cause", ("state", "cause")),
     "smartoken_tokens": ("Tokens by model and kind", ("model", "kind")),

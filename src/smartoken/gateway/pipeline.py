@@ -146,7 +146,12 @@ def _count(gateway: Gateway, record: CallRecord, outcome: Outcome) -> None:
         metrics.count("smartoken_tokens", (record.model, "prompt"), outcome.usage.prompt)
         metrics.count("smartoken_tokens", (record.model, "completion"), outcome.usage.completion)
         metrics.count("smartoken_charge_nano_usd", (record.model,), record.charge_nano)
+    if outcome.parts:
+        metrics.count("smartoken_continuations", (record.end_reason,))
     for attempt in outcome.attempts:
+        if attempt.beside:
+            result = "failed" if attempt.failure is not None else "spoke" if attempt.message is None else "outrun"
+            metrics.count("smartoken_second_attempts", (result,))
         if attempt.failure is not None:
             metrics.count("smartoken_attempts_failed", (attempt.provider, attempt.failure.value))
             if attempt.failure in _PROVIDER_LIMITS:

@@ -73,6 +73,21 @@ class Queue:
             self._attempts += 1
             yield target
 
+    def beside(self) -> Target | None:
+        """Take the next target that may be used now, for an attempt beside the one under way; None if there is none."""
+        for place, target in enumerate(() if self.used_up else self._waiting):
+            key = self._pools.pick_key(target.offer, self._plan.options.max_in_flight)
+            if isinstance(key, UpstreamKey):
+                del self._waiting[place]
+                self._attempts += 1
+                return target._replace(key=key)
+        return None
+
+    def put_back(self, target: Target) -> None:
+        """Take back a target that was not tried after all."""
+        self._attempts -= 1
+        self._waiting.appendleft(target)
+
     @property
     def used_up(self) -> bool:
         """Whether as many attempts were made as the route allows."""

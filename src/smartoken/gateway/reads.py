@@ -14,7 +14,7 @@ from smartoken.ids import is_id
 from smartoken.money import amount_text, rate_text
 from smartoken.operations.directory import Directory, ServedModel
 from smartoken.routing.routes import breach
-from smartoken.usage.records import CallRecord, shown_lines
+from smartoken.usage.records import CallRecord, attempts_told, shown_lines
 
 
 def _band(band: Band) -> dict[str, Any]:
@@ -149,7 +149,7 @@ async def key_budget(gateway: Gateway, caller: Caller) -> dict[str, Any] | None:
 
 def shown_call(record: CallRecord, *, show_providers: bool) -> dict[str, Any]:
     """Return a call with its charge worked out and its attempts in order."""
-    attempts = record.attempts
+    attempts = attempts_told(record.attempts)
     if not show_providers:
         attempts = [{**each, "provider": None, "offer": None, "key": None} for each in attempts]
     return {

@@ -6,16 +6,18 @@ upstream call is cancelled, or read to its end, as the offer's policy says; eith
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from functools import partial
 
 from smartoken.clock import Clock
-from smartoken.errors import InvalidRequestError, LimitError, SmartokenError
-from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Plan, Target, Wish
+from smartoken.errors import FailureClass, InvalidRequestError, LimitError, SmartokenError
+from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Part, Plan, Target, Wish
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
 from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
+from smartoken.gateway.race import Race, Runner, adopt
+from smartoken.gateway.relayed import Relayed
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.seams import NO_MONEY, NOBODY, Story, charge_of, join, obstacle_of, remainder_of, wanted
 from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RemainderStream
@@ -27,6 +29,8 @@ from smartoken.providers.failures import MAX_READ, Failure, classify
 from smartoken.providers.registry import dialect
 from smartoken.providers.streams import StreamReader
 from smartoken.providers.upstream import UpstreamError, UpstreamResponse
+from smartoken.routing.hedges import Hedges
+from smartoken.routing.reactions import told_to_client
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_ERROR_BYTES = MAX_READ
@@ -35,16 +39,16 @@ MAX_DRAINING = 64
 _OK = 200
 
 
-@dataclass(slots=True)
-class Relayed:
-    """What one call gathers while it is relayed."""
+Failed = tuple[str, Failure]  # a provider and how it failed
 
-    held: Held
-    outcome: Outcome = field(default_factory=Outcome)
-    meter: Meter = field(default_factory=Meter)
-    response: UpstreamResponse | None = None
-    sent: bool = False  # a request may have reached a provider
-    stream: AnswerStream | None = None  # the last one that content came of
+
+def _ends(next_after_refusal: bool, failure: Failure) -> bool:
+    """Whether a first attempt's failure is the client's to be told, whatever a second one would say."""
+    return told_to_client(failure.kind) and not (next_after_refusal and failure.kind is FailureClass.REFUSAL)
+
+
+def _beside(call: Call) -> str:
+    return f"{call.id} beside"
 
 
 class Relay:
@@ -53,6 +57,7 @@ class Relay:
     __slots__ = (
         "_clock",
         "_draining",
+        "_hedges",
         "_logbook",
         "_open",
         "_retries",
@@ -70,6 +75,7 @@ class Relay:
         self._draining = 0
         self._stopping = False
         self._retries = Retries()
+        self._hedges = Hedges()
         self._running: dict[str, Relayed] = {}
         self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
 
@@ -96,7 +102,7 @@ class Relay:
         finally:
             del self._running[call.id]
             self._open.pop(reply, None)
-            self._close(relayed)
+            relayed.close()
         return relayed.outcome
 
     def stop(self) -> None:
@@ -114,11 +120,6 @@ class Relay:
             self._open[reply] = now
         return silent
 
-    def _close(self, relayed: Relayed) -> None:
-        if relayed.response is not None:
-            relayed.response.abort()
-            relayed.response = None
-
     def _client_left(self, relayed: Relayed) -> None:
         target = relayed.outcome.target
         if target is not None and target.offer.offer.cancel == "drain" and self._draining < MAX_DRAINING:
@@ -129,9 +130,10 @@ class Relay:
     async def _attempts(self, call: Call, plan: Plan, reply: Reply, relayed: Relayed) -> None:
         outcome = relayed.outcome
         outcome.show_providers = plan.show_providers
-        failures: list[tuple[str, Failure]] = []
+        failures: list[Failed] = []
         limit = relayed.held.plan.send_limit
         queue = Queue(plan, self._upstreams.pools, self._retries)
+        races = plan.options.hedge and call.request.stream and len(plan.targets) > 1
         for planned in queue:
             if reply.gone or self._stopping:
                 break
@@ -150,7 +152,11 @@ class Relay:
             pools = self._upstreams.pools
             pools.begin(target.offer, target.key)
             try:
-                await self._attempt(call, target, reply, relayed)
+                if races:
+                    races = False
+                    target, attempt = await self._raced(call, plan, target, (reply, relayed, failures), queue)
+                else:
+                    await self._attempt(call, target, reply, relayed)
             except AttemptFailedError as failed:
                 self._note_failure(target, attempt, failed.failure)
                 failures.append((provider, failed.failure))
@@ -163,7 +169,7 @@ class Relay:
             finally:
                 pools.end(target.offer, target.key)
                 attempt.ended_ms = self._elapsed_ms(call)
-                self._close(relayed)
+                relayed.close()
             self._note_end(target, attempt, outcome)
             if attempt.failure is not None and relayed.stream is not None and wanted(call):
                 await self._go_on(call, plan, (reply, relayed), queue)
@@ -173,12 +179,108 @@ class Relay:
         else:
             failed_everywhere(outcome, plan, failures)
 
+    async def _raced(
+        self, call: Call, plan: Plan, target: Target, under_way: tuple[Reply, Relayed, list[Failed]], queue: Queue
+    ) -> tuple[Target, Attempt]:
+        """Make the first attempt, and one beside it if it is silent for too long; return the one that spoke.
+
+        What is returned, or failed, is still open in the caller's books; the other one is closed here.
+
+        Raises:
+            AttemptFailedError: none spoke.
+
+        """
+        reply, relayed, failures = under_way
+        outcome, hedges, options = relayed.outcome, self._hedges, plan.options
+        model, offer = plan.model.model.id, target.offer.offer.id
+        race = Race()
+        first = spoke = Runner(target, outcome.attempts[-1], relayed)
+        race.enter(first)
+        hedges.earn(model, options.hedge_extra_percent)
+        wait_ms = hedges.after_ms(offer, options.hedge_after_ms)
+        first.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, relayed))
+        try:
+            if await race.listen(first, wait_ms / 1000) and hedges.may(model):
+                await self._beside(call, plan, (reply, relayed), queue, race)
+            spoke = await race.over(partial(_ends, options.next_after_refusal))
+            spoke = spoke if spoke.failure is None else first
+        finally:
+            await race.end()
+            relayed.opens = AnswerStream
+            reply.on_gone = lambda: self._client_left(relayed)
+            self._running.pop(_beside(call), None)
+            for each in race.runners:
+                if each is not spoke:
+                    self._upstreams.pools.end(each.target.offer, each.target.key)
+                    each.attempt.ended_ms = self._elapsed_ms(call)
+                    each.relayed.close()
+        if spoke is not first:
+            adopt(relayed, spoke.relayed)
+            outcome.attempts.remove(spoke.attempt)
+            outcome.attempts.append(spoke.attempt)
+        for each in race.runners:
+            if each.failure is not None and each is not spoke:
+                self._note_failure(each.target, each.attempt, each.failure)
+                failures.append((each.target.offer.provider.id, each.failure))
+            elif each is not spoke:
+                self._outrun(outcome, each)
+            elif each.attempt.ttft_ms is not None:
+                hedges.note(each.target.offer.offer.id, each.attempt.ttft_ms - each.attempt.started_ms)
+        if spoke.failure is not None:
+            outcome.attempts.sort(key=lambda each: each.started_ms)
+            raise AttemptFailedError(spoke.failure)
+        return spoke.target, spoke.attempt
+
+    async def _beside(self, call: Call, plan: Plan, under_way: tuple[Reply, Relayed], queue: Queue, race: Race) -> None:
+        """Start a second attempt, if an offer is left that takes the call and the money for both can be held."""
+        reply, relayed = under_way
+        first, planned = race.runners[0], queue.beside()
+        if planned is None:
+            return
+        try:
+            narrowed = plan._replace(targets=(planned,))
+            held = await self._till.again(relayed.held, call, narrowed, relayed.held.hold.nano)
+            target = self._upstreams.prepared(planned, Wish(call, plan.model, plan.thinking, held.plan.send_limit))
+        except SmartokenError:
+            queue.put_back(planned)
+            return
+        if race.winner is not None or first.task is None or first.task.done() or reply.gone or self._stopping:
+            queue.put_back(planned)
+            return
+        self._hedges.spend(plan.model.model.id)
+        now_ms, attempts = self._elapsed_ms(call), relayed.outcome.attempts
+        why = f"beside {first.attempt.offer}, silent for {now_ms - first.attempt.started_ms} ms"
+        attempt = Attempt(
+            target.offer.offer.id, target.offer.provider.id, target.key.name, now_ms, why=why, beside=True
+        )
+        outcome = Outcome(target=target, attempts=[*attempts, attempt], show_providers=plan.show_providers)
+        attempts.insert(-1, attempt)  # the last one is who speaks
+        second = Runner(target, attempt, Relayed(held, outcome))
+        race.enter(second)
+        self._upstreams.pools.begin(target.offer, target.key)
+        self._running[_beside(call)] = second.relayed
+        reply.on_gone = partial(race.each, self._client_left)
+        second.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, second.relayed))
+
+    def _outrun(self, outcome: Outcome, runner: Runner) -> None:
+        """Note an attempt that was cancelled because another one spoke first, and what it may have cost."""
+        attempt, target, meter = runner.attempt, runner.target, runner.relayed.meter
+        attempt.message = "cancelled: another attempt spoke first"
+        attempt.usage = meter.usage(target.body, target.offer.offer.context)
+        place = outcome.attempts.index(attempt) + 1
+        outcome.lost = (*outcome.lost, Part(place, target, attempt.usage, meter.thinking))
+        self._upstreams.abandoned(target)
+        if attempt.ended_ms is not None:
+            self._hedges.note(target.offer.offer.id, attempt.ended_ms - attempt.started_ms)
+
     async def _go_on(self, call: Call, plan: Plan, under_way: tuple[Reply, Relayed], queue: Queue) -> None:
         """Let other offers tell the rest of an answer that broke off after content, where that is safe (seams.py)."""
         reply, relayed = under_way
         whole, model = relayed.outcome, plan.model.model
         story = Story()
         story.take(call, model, whole, relayed.meter)
+        if relayed.stream is not None:
+            relayed.opens = partial(RemainderStream, relayed.stream.created)
         while not (story.over or reply.gone or self._stopping):
             able = (each for each in queue if obstacle_of(model, each.offer) is None)
             planned = None if queue.used_up else next(able, None)
@@ -232,7 +334,7 @@ class Relay:
             relayed.outcome = whole
             pools.end(target.offer, target.key)
             attempt.ended_ms = self._elapsed_ms(rest)
-            self._close(relayed)
+            relayed.close()
         self._note_end(target, attempt, told)
         return told
 
@@ -338,9 +440,7 @@ class Relay:
     async def _stream(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
         outcome, response = relayed.outcome, relayed.response
         assert response is not None  # noqa: S101 - set by the only caller
-        stream = AnswerStream(call, target, outcome, reply)
-        if relayed.stream is not None:
-            stream = RemainderStream(call, target, outcome, reply, relayed.stream.created)
+        stream = relayed.opens(call, target, outcome, reply)
         purse = Purse(call, relayed.held, self._till, self._logbook)
         relayed.meter = stream.meter
         reader = StreamReader(dialect(target.offer.provider.dialect))

@@ -109,6 +109,11 @@ class Settler:
             cost = FREE
             if usage is not None:
                 cost = self._tariffs.at(target.offer.cost, call.now).charge(usage, thinking=outcome.thinking)
+        for each in outcome.lost:
+            price = each.target.offer.cost
+            if price is not None:
+                spent = self._tariffs.at(price, call.now).charge(each.usage, thinking=each.thinking)
+                outcome.attempts[each.place - 1].cost = (spent.nano, price.currency)
         if held is None:
             record = self._record(call, plan, outcome, Bill(sell, cost, sell.nano))
         else:

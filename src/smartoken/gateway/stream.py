@@ -234,7 +234,7 @@ class RemainderStream(AnswerStream):
 
     __slots__ = ()
 
-    def __init__(self, call: Call, target: Target, outcome: Outcome, reply: Reply, created: int) -> None:
+    def __init__(self, created: int, call: Call, target: Target, outcome: Outcome, reply: Reply) -> None:
         super().__init__(call, target, outcome, reply)
         self.created = created
         self._choices.add(0)

@@ -14,7 +14,7 @@ from smartoken.operations.rights import ActorKind, Permission, may, scope
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.usage.queries import call_by_id
-from smartoken.usage.records import CallRecord, shown_lines
+from smartoken.usage.records import CallRecord, attempts_told, shown_lines
 from smartoken.usage.report_queries import CallFilter, call_row, call_rows
 
 _COUNTS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
@@ -71,13 +71,13 @@ def show(conn: Connection, work: Work, call_id: str) -> dict[str, Any]:
     row = call_row(conn, scope(work.actor, Permission.CALLS_READ), call_id)
     if row is None:
         raise NotFoundError(f"There is no call {call_id[:80]!r} of this account.", param="call_id")
-    visible = _sees_providers(conn, work)
+    visible, costs = _sees_providers(conn, work), may(work.actor, Permission.PRICES_READ)
     return {
-        **shown(row, providers=visible),
+        **shown(row, providers=visible, costs=costs),
         "bound_usd": amount_text(row["bound_nano"]),
         "overrun_usd": amount_text(row["overrun_nano"]),
         "price_lines": shown_lines(row["price_lines"]),
-        "cost": _cost(conn, row) if may(work.actor, Permission.PRICES_READ) else None,
+        "cost": _cost(conn, row) if costs else None,
         "evidence": row["evidence"],
         "client_ip": row["client_ip"],
     }
@@ -96,9 +96,9 @@ def _sees_providers(conn: Connection, work: Work) -> bool:
     return work.actor.kind is not ActorKind.MEMBER or bool(json_fact(conn, SITE_FACT).get("show_providers", True))
 
 
-def shown(row: Mapping[str, Any], *, providers: bool) -> dict[str, Any]:
+def shown(row: Mapping[str, Any], *, providers: bool, costs: bool = False) -> dict[str, Any]:
     """Return a row of ``/calls``; counts are null where they are unknown, never 0."""
-    attempts = row["attempts"]
+    attempts = attempts_told(row["attempts"], costs=costs)
     if not providers:
         attempts = [{**each, "provider": None, "offer": None, "key": None} for each in attempts]
     return {

@@ -268,9 +268,15 @@ def _our_side(conn: Connection, directory: Directory, asked: tuple[str, tuple[in
         tried = [name.lower() for name in names if name]
         model = next((name for name in tried if name in billed), tried[0])
         day = datetime.fromtimestamp(row["created_ms"] / 1000, UTC).astimezone(zone).date().isoformat()
-        key = row["attempts"][-1].get("key") or "" if side.keyed and row["attempts"] else ""
+        key = _key_of(row) if side.keyed else ""
         _count(side, (day, model, key), row)
     return side
+
+
+def _key_of(row: Mapping[str, Any]) -> str:
+    """Return the key that the call was answered with; others of its attempts may have failed or been outrun."""
+    own = [each for each in row["attempts"] if each.get("offer") == row["offer"]] or row["attempts"]
+    return own[-1].get("key") or "" if own else ""
 
 
 def _without_keys(cells: Mapping[bills.Place, bills.Cell]) -> dict[bills.Place, bills.Cell]:

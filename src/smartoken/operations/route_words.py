@@ -18,6 +18,7 @@ _RANGES = {
     "retries": (0, 3),
     "max_attempts": (1, MOST_ATTEMPTS),
     "hedge_extra_percent": (0, 100),
+    "hedge_after_ms": (50, 60_000),
     "max_in_flight": (0, 1_000_000),
 }
 PUBLISHED = "published"

@@ -7,7 +7,7 @@ instead. ``charge_nano`` is what the customer paid; ``price_lines`` is how it wa
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from smartoken.money import rate_text
+from smartoken.money import amount_text, rate_text
 
 
 class CallRecord(NamedTuple):
@@ -65,3 +65,14 @@ def shown_lines(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         | ({"attempt": line["attempt"]} if "attempt" in line else {})
         for line in lines
     ]
+
+
+def attempts_told(attempts: Iterable[Mapping[str, Any]], *, costs: bool = False) -> list[dict[str, Any]]:
+    """Return attempts as they are shown; what one cost us is not the customer's to know."""
+    told = []
+    for each in attempts:
+        shown = {name: value for name, value in each.items() if name != "cost"}
+        if costs and "cost" in each:
+            shown["cost"] = {"amount": amount_text(each["cost"]["nano"]), "currency": each["cost"]["currency"]}
+        told.append(shown)
+    return told
