@@ -156,6 +156,7 @@ class Guard:
 
         try:
             self._check_host(scope)
+            self._check_target(scope)
             await self._app(scope, _bounded(receive, scope), answer)
         except Exception as error:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
             if begun:
@@ -171,6 +172,10 @@ class Guard:
                 await self._control.changed()
         except Exception:  # noqa: BLE001 - the change is stored; the worker's own look-out takes it over later
             _log.exception("a change is stored, but this worker could not take it over at once")
+
+    def _check_target(self, scope: Scope) -> None:
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            raise InvalidRequestError("The address holds a NUL, which no name has here.")
 
     def _check_host(self, scope: Scope) -> None:
         allowed = self._control.hosts

@@ -32,6 +32,7 @@ _WORDS = {
     "less_than": "must be less than {lt}",
     "string_too_long": "must have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
+    "string_unicode": "holds a NUL or half a surrogate pair, which no text has here",
     "string_pattern_mismatch": "is not in the form that is taken here; see /api/openapi.json",
     "too_long": "must have at most {max_length} entries",
     "too_short": "must have at least {min_length} entries",

@@ -1,9 +1,13 @@
 """What enters the control plane: strict bodies and queries; a field or parameter that is not known is refused."""
 
-from typing import Literal
+import json
+import re
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # as JSON spells it: not after a backslash that stands for itself
 Limit = Field(default=50, ge=1, le=500, description="rows a page")
 After = Field(default=None, max_length=200, description="the `next` of the page before")
 
@@ -12,6 +16,18 @@ class Body(BaseModel):
     """A body: nothing is coerced, nothing unknown is taken."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_characters(cls, given: Any) -> Any:
+        """Refuse half a surrogate pair and NUL, which JSON can spell and no database stores."""
+        try:
+            spelled = json.dumps(given, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            raise PydanticCustomError("string_unicode", "no character") from None
+        if _NUL.search(spelled) is not None:
+            raise PydanticCustomError("string_unicode", "no character")
+        return given
 
 
 class QueryShape(BaseModel):

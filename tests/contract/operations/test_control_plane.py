@@ -429,3 +429,18 @@ def test_a_changed_audit_entry_is_found(house):
 
     house.office.db.run_write(tamper)
     assert house.ask("GET", "/api/v1/admin/audit/check").body == {"intact": False, "broken_at": victim}
+
+
+NUL = [
+    ("GET", "/api/v1/keys/a\0b", None),
+    ("GET", "/api/v1/calls?user=a%00b", None),
+    ("POST", "/api/v1/admin/routes/simulate", {"model": "a\0b"}),
+    ("POST", "/api/v1/wallet/redeem/preview", {"code": "x", "account": "a\0b"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), NUL)
+def test_what_no_database_can_hold_is_refused_before_it_is_asked(room, method, path, body):
+    answer = room.ask(method, path, body)
+    assert answer.status == 400, answer
+    assert answer.body["error"]["code"] == "invalid_request"

@@ -25,6 +25,10 @@ WRONG = [
     # shape, what was sent, what is said
     (KeyCreate, {"bogus": 1}, "`bogus` is not known here; see /api/openapi.json."),
     (KeyCreate, [], "The body must be an object."),
+    (KeyCreate, {"name": "a\0b"}, "The body holds a NUL or half a surrogate pair"),
+    (KeyCreate, {"models": ["\ud800"]}, "The body holds a NUL or half a surrogate pair"),
+    (Odd, {"table": {"a\0": "b"}}, "The body holds a NUL or half a surrogate pair"),
+    (Odd, {"table": {"\\u0000": 3}}, "`table.\\u0000` must be a string."),
     (KeyCreate, {"name": 7}, "`name` must be a string."),
     (KeyCreate, {"limits": {"rpm": "7"}}, "`limits.rpm` must be a whole number."),
     (KeyCreate, {"limits": {"rpm": 1.5}}, "`limits.rpm` must be a whole number."),
