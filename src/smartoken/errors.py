@@ -151,7 +151,7 @@ class NotFoundError(RequestError):
 
     status = 404
     code = "not_found"
-    remedy = "Check the id; it must belong to this account."
+    remedy = "Check the id or the name, and the account that it belongs to."
 
 
 class EndpointNotSupportedError(RequestError):
@@ -218,7 +218,7 @@ class KeyPausedError(AccessError):
     """The key is paused."""
 
     code = "key_paused"
-    remedy = "Resume the key in the console or with `smartoken key`."
+    remedy = "Resume the key with `smartoken key resume`, or ask whoever manages it."
 
 
 class AccountSuspendedError(AccessError):

@@ -301,6 +301,18 @@ def test_commands_work_through_the_server_that_holds_the_data_dir(served):
     served("restore", "live.db", code=1)
 
 
+def test_a_key_is_shown_in_words_and_named_by_its_account_and_name_wherever_it_is_asked_for(served):
+    served("apply", served.file(SETUP))
+    served("key", "create", "--account", "acme", "--name", "ci", "--model", "test/*", "--model", "sandbox/*")
+    shown = served("key", "show", "acme/ci").stdout
+    assert re.search(r"^models +test/\*; sandbox/\*$", shown, re.MULTILINE)
+    assert re.search(r"^limits +rpm 0, tpm 0, concurrency 0$", shown, re.MULTILINE)
+    assert "{" not in shown
+    assert "The former text works until 2" in served("key", "rotate", "acme/ci", "--overlap-hours", "1").stdout
+    assert "up1:test/alpha" in served("route", "why", "test/alpha", "--key", "acme/ci").stdout
+    assert "has no key 'cd'" in served("drill", "run", "test/alpha", "--key", "acme/cd", code=2).stderr
+
+
 def test_compare_calls_the_running_gateway_and_saves_what_it_answered(served):
     prompts = served.file('{"id": "a", "prompt": "Say hello"}\n"And goodbye"\n', "prompts.jsonl")
     models = "sandbox/echo,sandbox/overloaded"

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from smartoken.commands.api import connected
+from smartoken.commands.key import key_id
 from smartoken.commands.terminal import FAILED, Json, RefusedError, invocation, say, say_json, table
 
 ROOT = "/admin/drills"
@@ -32,7 +33,7 @@ def run(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A model's id.", metavar="MODEL")],
     fault: Fault = "server_error",
-    key: Annotated[str | None, typer.Option("--key", help="Id of the API key that calls.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Which API key calls: its id, or account/name.")] = None,
     figures: Set = None,
     *,
     json_output: Json = False,
@@ -62,6 +63,8 @@ def live(
 def _run(context: typer.Context, body: dict[str, Any], *, json_output: bool) -> None:
     with connected(invocation(context).settings()) as api:
         asked = {name: value for name, value in body.items() if value is not None}
+        if "key" in asked:
+            asked["key"] = key_id(api, asked["key"])
         found = api.call("POST", ROOT, {**asked, "wait": False})
         if not json_output:
             say(f"{found['id']} runs; `smartoken drill stop {found['id']}` ends it early.")

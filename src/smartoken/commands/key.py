@@ -78,7 +78,8 @@ def _say_made(made: dict[str, Any], *, json_output: bool) -> None:
         say_json(made)
         return
     say(made["secret"])
-    say(f"{made['account']}/{made['name']} ({made['id']}); its text is shown this once.")
+    former = f" The former text works until {made['former_secret_until']}." if made["former_secret_until"] else ""
+    say(f"{made['account']}/{made['name']} ({made['id']}); its text is shown this once.{former}")
 
 
 @app.command("list")
@@ -138,7 +139,17 @@ def show_key(context: typer.Context, key: Key, *, json_output: Json = False) -> 
     if json_output:
         say_json(found)
     else:
-        say(table(("field", "value"), [(name, value) for name, value in found.items() if value not in (None, [])]))
+        rows = [(name, _plain(value)) for name, value in found.items() if value not in (None, [])]
+        say(table(("field", "value"), rows))
+
+
+def _plain(value: Any) -> Any:
+    """Return what a field holds as words: lists with commas, objects as ``name value``."""
+    if isinstance(value, list):
+        return "; ".join(str(_plain(each)) for each in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 @app.command("rotate")

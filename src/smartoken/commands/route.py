@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import ask
-from smartoken.commands.terminal import Json, object_in, say, say_json, table
+from smartoken.commands.api import ask, connected
+from smartoken.commands.key import key_id
+from smartoken.commands.terminal import Json, invocation, object_in, say, say_json, table
 
 app = typer.Typer(no_args_is_help=True, help="See, draft, publish and undo routes; ask why a call would go where.")
 ROOT = "/admin/routes"
@@ -113,16 +114,17 @@ def history(
 def why(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A model's id, or @name with --key.", metavar="MODEL")],
-    key: Annotated[str | None, typer.Option("--key", help="Id of the API key that would call.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Which API key would call: its id, or account/name.")] = None,
     need: Annotated[list[str] | None, typer.Option("--need", help="tools, vision, json_schema or thinking.")] = None,
     session: Annotated[str | None, typer.Option("--session", help="The session, for sticky tiers.")] = None,
     *,
     json_output: Json = False,
 ) -> None:
     """Say where a call would go right now, with scores, and why nowhere else; nothing is called."""
-    found = ask(
-        context, "POST", f"{ROOT}/simulate", {"model": model, "key": key, "needs": need or [], "session": session}
-    )
+    with connected(invocation(context).settings()) as api:
+        caller = key_id(api, key) if key is not None else None
+        body = {"model": model, "key": caller, "needs": need or [], "session": session}
+        found = api.call("POST", f"{ROOT}/simulate", body)
     if json_output:
         say_json(found)
         return
@@ -174,7 +176,7 @@ def names(context: typer.Context, account: Owner = None, *, json_output: Json = 
         say_json(found)
         return
     rows = [[e["name"], e["model"], ", ".join(e["fallbacks"]), e["version"], e["changed_by"]] for e in found["data"]]
-    say(table(("name", "model", "fallbacks", "version", "by"), rows))
+    say(table(("name", "model", "fallbacks", "version", "by"), rows) if rows else "No named routes.")
 
 
 @app.command("name")
@@ -206,7 +208,7 @@ def unname(context: typer.Context, name: Name, account: Owner = None, *, json_ou
     if json_output:
         say_json({"removed": name})
         return
-    say(f"{name} stands for nothing any more.")
+    say(f"@{name.removeprefix('@')} stands for nothing any more; `smartoken route undo-name` brings it back.")
 
 
 def _say_named(found: dict[str, Any], *, json_output: bool) -> None:

@@ -29,7 +29,10 @@ def _moved(context: typer.Context, path: str, body: dict[str, Any], once: str | 
     if json_output:
         say_json(found)
     elif found["status"] == "waiting":
-        say(f"{found['amount']} waits for a second person: approval {found['approval']}.")
+        say(
+            f"USD {found['amount']} waits for a second person: `smartoken wallet decide {found['approval']} approve`, "
+            "with a token of their own."
+        )
     else:
         owed = f"; {found['owed']} of it is taken as calls end" if found["owed"] != "0.00" else ""
         say(f"{found['kind']} {found['amount']} ({found['id']}){owed}. The balance is {found['balance']}.")

@@ -79,7 +79,7 @@ def caller_of(directory: Directory, terms: Terms) -> Caller:
             raise InvalidRequestError(
                 "`key` must name the API key that the drill calls with; only sandbox/* is drilled with the demo's.",
                 param="key",
-                remedy="Create a key for drills with a small budget: smartoken key create ACCOUNT drill --budget 0.10",
+                remedy="Make one with a budget: smartoken key create --account ACCOUNT --name drill --budget 0.10",
             )
         return found
     found = next((each for each in callers if each.key.id == terms.key), None)
