@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from smartoken.money import amount_text
 
+MOST_COUNT = 1_000_000_000
+MOST_DAYS = 36_500  # a century: later instants mean nothing to whoever reads the rules
 DAY_MS = 86_400_000
 
 
@@ -168,16 +170,27 @@ def check(terms: Terms) -> None:
         TermsError: the first field that is wrong.
 
     """
-    least_one = (("first", terms.first), ("max_grants", terms.max_grants), ("per_account", terms.per_account))
+    counts = (("first", terms.first), ("max_grants", terms.max_grants), ("per_account", terms.per_account))
     faults = (
         ("triggers", not terms.triggers, "name at least one trigger"),
         ("triggers", len(set(terms.triggers)) != len(terms.triggers), "a trigger stands once"),
         ("amount", terms.amount_nano <= 0, "the amount of a grant must be above zero"),
         ("budget", terms.budget_nano < terms.amount_nano, "the budget must pay for at least one grant"),
-        *((name, number is not None and number < 1, f"`{name}` must be 1 or more") for name, number in least_one),
-        ("new_within_days", (terms.new_within_days or 0) < 0, "`new_within_days` must be 0 or more"),
+        *(
+            (name, number is not None and not 1 <= number <= MOST_COUNT, f"`{name}` must be from 1 to {MOST_COUNT}")
+            for name, number in counts
+        ),
+        (
+            "new_within_days",
+            not 0 <= (terms.new_within_days or 0) <= MOST_DAYS,
+            f"`new_within_days` must be from 0 to {MOST_DAYS}",
+        ),
         ("min_paid", terms.min_paid_nano < 0, "`min_paid` must be 0 or more"),
-        ("grant_days", terms.grant_days is not None and terms.grant_days < 1, "`grant_days` must be 1 or more"),
+        (
+            "grant_days",
+            terms.grant_days is not None and not 1 <= terms.grant_days <= MOST_DAYS,
+            f"`grant_days` must be from 1 to {MOST_DAYS}",
+        ),
         ("ends_at", _not_after(terms.ends_ms, terms.starts_ms), "the end must come after the start"),
         ("grant_until", _not_after(terms.grant_until_ms, terms.starts_ms), "grants would end before the start"),
         ("priority", not 0 <= terms.priority <= 1000, "`priority` must be from 0 to 1000"),  # noqa: PLR2004 - the field's own bounds

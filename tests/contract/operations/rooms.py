@@ -1,6 +1,7 @@
 """What tests of operations do over and over: apply a text, ask the control plane, make calls that were never made."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +99,7 @@ class Room:
 
     def ask(self, method, path, body=None, *, token=ADMIN_TOKEN, headers=None) -> Answer:
         """Call the control plane."""
-        raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         given = {"content-type": "application/json", "host": "127.0.0.1", **(headers or {})}
         if token is not None:
             given["authorization"] = f"Bearer {token}"

@@ -219,6 +219,8 @@ WRONG = [
     ({"count": 0}, "count"),
     ({"count": 10_001}, "count"),
     ({"count": 1, "uses": 0}, "uses"),
+    ({"count": 1, "uses": 10**10}, "uses"),
+    ({"count": 10**21}, "count"),
     ({"count": 1, "expires_at": "2020-01-01"}, "expires_at"),
     ({"count": 1, "expires_at": "soon"}, "expires_at"),
     ({"count": 1, "campaign": "none"}, "campaign"),
