@@ -74,6 +74,7 @@ COUNTS_EVERY_S = 1.0
 STOP_S = 2.0
 DRAIN_S = 25.0  # then calls are ended and settled, all within the 30 seconds that are promised
 MAX_LIST_BYTES = 4 * 1024 * 1024
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -360,6 +361,7 @@ def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
         rests=lambda: worker.store.db.run_read(transitions.of_the_day),
         resting_s=resting_s,
         hosts=allowed_hosts(settings.host, public),
+        data_dir=settings.data_dir.resolve() if urlsplit(address).hostname in _THIS_MACHINE else None,
     )
     return Web(site)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -27,6 +28,7 @@ MENU = (
     ("Status", "/status", ("/status",)),
 )
 PRODUCT = "SmarToken"
+KEY_FILES = ("demo-key", "first-real-call")
 SAMPLE_ADDRESS = "http://127.0.0.1:8000"
 
 
@@ -87,12 +89,18 @@ class Renderer:
         """Return a coloured sample."""
         return Markup(code_block(text, language, tab=tab))  # noqa: S704 - escaped where it is made
 
+    def kept_in(self, name: str) -> str:
+        """Return where a file of the data dir lies, as a shell takes it."""
+        return quote(str(self.site.data_dir / name)) if self.site.data_dir is not None else f"data/{name}"
+
     def markdown(self, document: Document) -> Rendered:
         """Return a document's HTML as it stands with the present directory."""
         return self._document(document, id(self.site.directory.current))
 
     def _render_document(self, document: Document, _directory: int) -> Rendered:
         replaced = {SAMPLE_ADDRESS: self.site.address, "{{BASE_URL}}": self.site.address}
+        for name in KEY_FILES if self.site.data_dir is not None else ():
+            replaced[f"$(cat data/{name})"] = f"$(cat {self.kept_in(name)})"
         library = self.site.library
         return self._writer.render(
             document.body,

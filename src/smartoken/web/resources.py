@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from smartoken.catalog.files import Catalog
@@ -42,6 +43,7 @@ class Site:
     now_ms: Callable[[], int]
     resting_s: Callable[[ServedOffer], float]  # how long a route is not tried, 0: it is in use
     hosts: frozenset[str] | None = None
+    data_dir: Path | None = None  # told to visitors of this very machine alone, so that samples run from any folder
 
     def today(self) -> date:
         """Return the day, in UTC."""

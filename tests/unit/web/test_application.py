@@ -6,6 +6,8 @@ import hashlib
 import re
 import time
 from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
 from smartoken.web.assets import Assets
 
@@ -197,6 +199,16 @@ def test_styles_and_scripts_are_small(visitor):
     stamp = visitor.site.assets.stamp
     assert len(visitor.ask(f"/assets/{stamp}/app.css").body) <= 30 * 1024
     assert len(visitor.ask(f"/assets/{stamp}/app.js").body) <= 60 * 1024
+
+
+def test_samples_name_the_key_file_as_visitors_of_this_machine_find_it_and_nobody_else(fresh):
+    asked = fresh()
+    assert "sk-st-..." in asked.ask("/").text
+    assert "$(cat data/demo-key)" in asked.ask("/docs/quickstart.md").text
+    here = fresh(data_dir=Path("/srv/my data"))
+    for path in ("/", "/docs/quickstart"):
+        said = re.sub(r"<[^>]+>", "", unescape(here.ask(path).text))
+        assert "export SMARTOKEN_API_KEY=\"$(cat '/srv/my data/demo-key')\"" in said
 
 
 def test_the_operator_is_named_where_the_set_up_file_names_one(fresh):

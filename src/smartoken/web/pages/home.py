@@ -28,6 +28,7 @@ def home(renderer: Renderer, asked: Asked) -> Answer:
         ),
         path=asked.path,
         samples=samples,
+        key_file=renderer.kept_in("demo-key") if site.data_dir is not None else "",
         shown=showcase(rows, _SHOWN),
         models=sum(each.status == CURRENT for each in real),
         families=len({each.family for each in real}),
