@@ -13,6 +13,7 @@ from smartoken.routing.routes import Ability, Condition, Options, Route, Strateg
 from smartoken.routing.strategies import Share
 
 MOST_TIERS, MOST_OFFERS, MOST_ATTEMPTS = 8, 16, 16
+MOST_PROMPT = 100_000_000  # tokens
 _WHOLE = 100
 _RANGES = {
     "retries": (0, 3),
@@ -54,8 +55,8 @@ def _condition(value: Any, param: str) -> Condition:
         if each not in set(Ability):
             raise _refuse(f"{param}.needs", f"holds {each[:40]!r}; abilities are {', '.join(Ability)}")
     tokens = found.get("min_prompt_tokens", 0)
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
-        raise _refuse(f"{param}.min_prompt_tokens", "must be a whole number of tokens, 0 for any prompt")
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 0 <= tokens <= MOST_PROMPT:
+        raise _refuse(f"{param}.min_prompt_tokens", f"must be a whole number from 0 (any prompt) to {MOST_PROMPT}")
     environments = tuple(_names(found.get("environments", []), f"{param}.environments"))
     return Condition(environments, tuple(Ability(each) for each in needs), tokens)
 
@@ -82,7 +83,7 @@ def _tier(value: Any, param: str) -> Tier:
     if total != _WHOLE:
         raise _refuse(f"{param}.offers", f"have shares that add to {total}; make them add to 100")
     strategy = found.get("strategy", Strategy.SHARES)
-    if strategy not in set(Strategy):
+    if not isinstance(strategy, str) or strategy not in set(Strategy):
         raise _refuse(f"{param}.strategy", f"must be one of {', '.join(Strategy)}")
     return Tier(shares, Strategy(strategy), _condition(found.get("when", {}), f"{param}.when"))
 

@@ -128,6 +128,11 @@ WRONG = [
     ({"tiers": [{"offers": [{"offer": "nobody:alpha"}]}]}, "tiers[0].offers"),
     ({"tiers": [{"offers": [{"offer": "up1:alpha", "weight": 1}]}]}, "tiers[0].offers[0].weight"),
     ({"tiers": [{"offers": [{"offer": "up1:alpha"}], "strategy": "luck"}]}, "tiers[0].strategy"),
+    ({"tiers": [{"offers": [{"offer": "up1:alpha"}], "strategy": ["price"]}]}, "tiers[0].strategy"),
+    (
+        {"tiers": [{"offers": [{"offer": "up1:alpha"}], "when": {"min_prompt_tokens": 2**64}}]},
+        "tiers[0].when.min_prompt_tokens",
+    ),
     ({"tiers": [{"offers": [{"offer": "up1:alpha"}], "when": {"needs": ["wings"]}}]}, "tiers[0].when.needs"),
     ({"tiers": [{"offers": [{"offer": "up1:alpha"}]}], "options": {"max_attempts": 0}}, "options.max_attempts"),
     ({"tiers": [{"offers": [{"offer": "up1:alpha"}]}], "options": {"hedge": 1}}, "options.hedge"),
