@@ -47,6 +47,7 @@ class Settings:
     public_url: str | None = None
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     admin_token: str | None = None
+    token: str | None = None  # whom commands act as; None: this machine
     secret_key: str | None = None
     metrics_token: str | None = None
     drill_longest_s: int = DRILL_LONGEST_S
@@ -100,6 +101,7 @@ class Settings:
             public_url=_url("SMARTOKEN_PUBLIC_URL", env.get("SMARTOKEN_PUBLIC_URL")),
             trusted_proxies=_networks(env.get("SMARTOKEN_TRUSTED_PROXIES")),
             admin_token=_token("SMARTOKEN_ADMIN_TOKEN", env.get("SMARTOKEN_ADMIN_TOKEN")),
+            token=_token("SMARTOKEN_TOKEN", env.get("SMARTOKEN_TOKEN")),
             secret_key=_token("SMARTOKEN_SECRET_KEY", env.get("SMARTOKEN_SECRET_KEY")),
             metrics_token=_token("SMARTOKEN_METRICS_TOKEN", env.get("SMARTOKEN_METRICS_TOKEN")),
             drill_longest_s=_seconds("SMARTOKEN_DRILL_LONGEST_S", env.get("SMARTOKEN_DRILL_LONGEST_S")),

@@ -183,6 +183,23 @@ def test_a_store_under_another_secret_key_is_refused(shell):
     assert "SMARTOKEN_SECRET_KEY" in shell("export", code=1, SMARTOKEN_SECRET_KEY=other).stderr
 
 
+def test_a_second_person_decides_with_a_token_of_their_own(shell):
+    shell("apply", shell.file(SETUP))
+    waits = shell("wallet", "grant", "acme", "500", "--reason", "launch").stdout
+    (approval,) = re.findall("approval_[0-9a-f]{32}", waits)
+    decide = ("wallet", "decide", approval, "approve")
+    assert "SMARTOKEN_TOKEN" in shell(*decide, code=2).stderr
+    bob = json.loads(shell("token", "create", "--name", "bob", "--role", "finance", "--json").stdout)["secret"]
+    assert "grant 500.00" in shell(*decide, SMARTOKEN_TOKEN=bob).stdout
+    assert "approved by admin:bob" in shell("wallet", "entries", "acme").stdout
+    assert "admin token" in shell("wallet", "approvals", code=2, SMARTOKEN_TOKEN="st-adm-" + "x" * 49).stderr
+
+
+def test_a_command_that_makes_a_new_database_says_where(shell):
+    assert str(shell.folder / "data") in shell("key", "list").stderr
+    assert shell("key", "list").stderr == ""
+
+
 def test_doctor_says_what_is_wrong_and_how_to_mend_it(shell):
     shell("doctor")
     shell("apply", shell.file(SETUP))

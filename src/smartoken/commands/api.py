@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +22,7 @@ import typer
 from smartoken.app import OpenStore, environment_keys, open_store, proxies
 from smartoken.catalog.files import load_catalog
 from smartoken.clock import SystemClock
-from smartoken.commands.terminal import FAILED, USAGE, RefusedError, invocation
+from smartoken.commands.terminal import FAILED, USAGE, RefusedError, complain, invocation
 from smartoken.control.application import ASGI, PREFIX, build
 from smartoken.control.resources import Control, admin_tokens
 from smartoken.operations.directory import Extras
@@ -33,6 +34,7 @@ from smartoken.settings import Settings
 
 TIMEOUT_S = 60
 _CLIENT_FAULT, _SERVER_FAULT = 400, 500
+_SQLITE = "sqlite:///"
 Query = Mapping[str, Any]
 
 
@@ -200,8 +202,11 @@ def connected(settings: Settings) -> Iterator[Api]:
     """
     server = read_running(settings.data_dir)
     if server is not None:
-        yield Api(Remote(server.address, server.token))
+        yield Api(Remote(server.address, settings.token or server.token))
         return
+    if settings.database_url.startswith(_SQLITE) and not Path(settings.database_url.removeprefix(_SQLITE)).exists():
+        complain(f"Nobody serves {settings.data_dir} and no database is there; a new one is made. "
+                 "SMARTOKEN_DATA_DIR names another folder.")  # fmt: skip
     store = open_store(settings)
     try:
         catalog = load_catalog()
@@ -209,7 +214,7 @@ def connected(settings: Settings) -> Iterator[Api]:
         token = secrets.token_hex(32)
         app = control_over(settings, store, DirectoryWatch(store.db, store.vault, catalog, extras), {"local": token})
         with asyncio.Runner() as runner:
-            yield Api(Local(app, token, runner))
+            yield Api(Local(app, settings.token or token, runner))
     finally:
         store.db.close_sync()
 

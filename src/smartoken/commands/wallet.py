@@ -31,7 +31,7 @@ def _moved(context: typer.Context, path: str, body: dict[str, Any], once: str | 
     elif found["status"] == "waiting":
         say(
             f"USD {found['amount']} waits for a second person: `smartoken wallet decide {found['approval']} approve`, "
-            "with a token of their own."
+            "said by them with SMARTOKEN_TOKEN set to a token of their own."
         )
     else:
         owed = f"; {found['owed']} of it is taken as calls end" if found["owed"] != "0.00" else ""

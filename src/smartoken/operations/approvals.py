@@ -108,7 +108,8 @@ def decide(conn: Connection, work: Work, approval_id: str, status: str, reason: 
     if status == "approved" and _person(row["asked_by"]) == _person(work.actor.label):
         raise PermissionDeniedError(
             "Whoever asked for it cannot approve it.",
-            remedy="Let another person approve it, with a token of their own (`smartoken token create`).",
+            remedy="Let another person approve it, with a token of their own (`smartoken token create`), which "
+            "commands take as SMARTOKEN_TOKEN.",
         )
     if reason is not None:
         reason = exposures.cleaned(conn, work, reason, "reason", 500)
