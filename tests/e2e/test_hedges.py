@@ -8,9 +8,11 @@ import httpx2
 import pytest
 
 from live import live
-from smartoken.operations import routes
+from smartoken.operations import queries, routes
 from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
+from smartoken.operations.setup_stored import SITE_FACT
+from smartoken.store import revisions
 
 QUICK, SLOW = "echo?tokens=20", "echo?tokens=20&first_ms=900"
 SIMPLE = [{"role": "user", "content": "Say hello to the fleet"}]
@@ -215,3 +217,21 @@ def test_second_attempts_are_counted_by_how_they_ended(gateway):
     metrics = httpx2.get(f"{gateway.address}/metrics").text
     for result in ("spoke", "outrun", "failed"):
         assert f'smartoken_second_attempts_total{{result="{result}"}}' in metrics
+
+
+def test_a_site_that_hides_its_providers_hides_those_of_both_attempts(gateway):
+    def say(conn, site):
+        queries.put_fact(conn, SITE_FACT, json.dumps(site).encode())
+        revisions.bump(conn)
+
+    gateway.write(say, {"show_providers": False})
+    try:
+        answer = call(gateway, "test/slow")
+        record = shown(gateway, answer)
+    finally:
+        gateway.write(say, {"show_providers": True})
+    assert text_of(answer)
+    assert "x-smartoken-provider" not in answer.headers
+    assert len(record["attempts"]) == 2
+    assert "up1" not in json.dumps(record)
+    assert "up2" not in json.dumps(record)

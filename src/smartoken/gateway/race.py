@@ -103,7 +103,7 @@ class Race:
         return self.winner is None and not runner.task.done()
 
     async def over(self, ends: Callable[[Failure], bool]) -> Runner:
-        """Return the attempt that speaks for the call, once it is over, or the last one that failed without a word.
+        """Return the attempt that speaks for the call, once it is over; the first one if none said a word.
 
         ``ends`` says which failures of the first one are the call's own, whatever the second would say.
 
@@ -111,18 +111,23 @@ class Race:
             Exception: what went wrong in this gateway.
 
         """
-        running = list(self.runners)
+        first, running = self.runners[0], list(self.runners)
         while True:
             tasks = {each.task: each for each in running if each.task is not None}
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                runner = tasks[task]
-                running.remove(runner)
-                runner.failure = _failure_of(task)
-                if self.winner is runner or (self.winner is None and (runner.failure is None or not running)):
-                    return runner
-                if runner is self.runners[0] and runner.failure is not None and ends(runner.failure):
-                    return runner
+            ended = [each for task, each in tasks.items() if task in done]
+            for each in ended:
+                each.failure = _failure_of(each.task)
+            running = [each for each in running if each not in ended]
+            if self.winner is not None:
+                if self.winner in ended:
+                    return self.winner
+                continue
+            silent = next((each for each in ended if each.failure is None), None)  # nobody listens any more
+            if silent is not None:
+                return silent
+            if not running or (first.failure is not None and ends(first.failure)):
+                return first
 
     async def end(self) -> None:
         """Cancel whatever still runs, and wait until it is gone."""
@@ -133,9 +138,9 @@ class Race:
             await asyncio.gather(*(each.task for each in left if each.task is not None), return_exceptions=True)
 
 
-def _failure_of(task: asyncio.Task[None]) -> Failure | None:
+def _failure_of(task: asyncio.Task[None] | None) -> Failure | None:
     """Return how an attempt failed before it spoke; None when it did not, or was cancelled."""
-    if task.cancelled():
+    if task is None or task.cancelled():
         return None
     with contextlib.suppress(OutrunError):
         try:
@@ -151,4 +156,4 @@ def adopt(relayed: Relayed, winner: Relayed) -> None:
         if each.name not in _OF_THE_CALL:
             setattr(relayed.outcome, each.name, getattr(winner.outcome, each.name))
     relayed.held, relayed.meter, relayed.stream = winner.held, winner.meter, winner.stream
-    relayed.sent = relayed.sent or winner.sent
+    relayed.response, relayed.sent = winner.response, relayed.sent or winner.sent

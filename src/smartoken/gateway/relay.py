@@ -200,10 +200,11 @@ class Relay:
         wait_ms = hedges.after_ms(offer, options.hedge_after_ms)
         first.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, relayed))
         try:
-            if await race.listen(first, wait_ms / 1000) and hedges.may(model):
-                await self._beside(call, plan, (reply, relayed), queue, race)
+            if await race.listen(first, wait_ms / 1000) and hedges.spend(model):
+                started = await self._beside(call, plan, (reply, relayed), queue, race)
+                if not started:
+                    hedges.give_back(model)
             spoke = await race.over(partial(_ends, options.next_after_refusal))
-            spoke = spoke if spoke.failure is None else first
         finally:
             await race.end()
             relayed.opens = AnswerStream
@@ -231,29 +232,29 @@ class Relay:
             raise AttemptFailedError(spoke.failure)
         return spoke.target, spoke.attempt
 
-    async def _beside(self, call: Call, plan: Plan, under_way: tuple[Reply, Relayed], queue: Queue, race: Race) -> None:
+    async def _beside(self, call: Call, plan: Plan, under_way: tuple[Reply, Relayed], queue: Queue, race: Race) -> bool:
         """Start a second attempt, if an offer is left that takes the call and the money for both can be held."""
         reply, relayed = under_way
         first, planned = race.runners[0], queue.beside()
         if planned is None:
-            return
+            return False
         try:
             narrowed = plan._replace(targets=(planned,))
             held = await self._till.again(relayed.held, call, narrowed, relayed.held.hold.nano)
             target = self._upstreams.prepared(planned, Wish(call, plan.model, plan.thinking, held.plan.send_limit))
         except SmartokenError:
             queue.put_back(planned)
-            return
+            return False
         if race.winner is not None or first.task is None or first.task.done() or reply.gone or self._stopping:
             queue.put_back(planned)
-            return
-        self._hedges.spend(plan.model.model.id)
+            return False
         now_ms, attempts = self._elapsed_ms(call), relayed.outcome.attempts
-        why = f"beside {first.attempt.offer}, silent for {now_ms - first.attempt.started_ms} ms"
+        why = f"beside one that was silent for {now_ms - first.attempt.started_ms} ms"
         attempt = Attempt(
             target.offer.offer.id, target.offer.provider.id, target.key.name, now_ms, why=why, beside=True
         )
         outcome = Outcome(target=target, attempts=[*attempts, attempt], show_providers=plan.show_providers)
+        outcome.evidence = relayed.outcome.evidence
         attempts.insert(-1, attempt)  # the last one is who speaks
         second = Runner(target, attempt, Relayed(held, outcome))
         race.enter(second)
@@ -261,6 +262,7 @@ class Relay:
         self._running[_beside(call)] = second.relayed
         reply.on_gone = partial(race.each, self._client_left)
         second.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, second.relayed))
+        return True
 
     def _outrun(self, outcome: Outcome, runner: Runner) -> None:
         """Note an attempt that was cancelled because another one spoke first, and what it may have cost."""
@@ -323,7 +325,7 @@ class Relay:
         provider = target.offer.provider.id
         attempt = Attempt(target.offer.offer.id, provider, target.key.name, self._elapsed_ms(rest), why=target.why)
         whole.attempts.append(attempt)
-        told = relayed.outcome = Outcome(target=target, attempts=whole.attempts)
+        told = relayed.outcome = Outcome(target=target, attempts=whole.attempts, show_providers=whole.show_providers)
         pools.begin(target.offer, target.key)
         try:
             await self._attempt(rest, target, reply, relayed)

@@ -151,7 +151,8 @@ def join(whole: Outcome, rest: Outcome, story: Story) -> None:
         whole.usage += part.usage
         whole.thinking = whole.thinking or rest.thinking
         whole.end, whole.status, whole.error = rest.end, rest.status, rest.error
-        whole.target, whole.evidence = rest.target, rest.evidence
+        whole.target = rest.target
+        whole.evidence = "; ".join(filter(None, (whole.evidence, rest.evidence))) or None
         whole.model_served = rest.model_served or whole.model_served
 
 

@@ -41,10 +41,14 @@ class Hedges:
         """Note a call of a model whose route lets so many of them have a second attempt."""
         self._earned[model] = min(self._earned.get(model, 0) + percent, _WHOLE * IN_HAND)
 
-    def may(self, model: str) -> bool:
-        """Whether the allowance covers a second attempt."""
-        return self._earned.get(model, 0) >= _WHOLE
+    def spend(self, model: str) -> bool:
+        """Take the allowance for a second attempt; false when it does not cover one."""
+        earned = self._earned.get(model, 0)
+        if earned < _WHOLE:
+            return False
+        self._earned[model] = earned - _WHOLE
+        return True
 
-    def spend(self, model: str) -> None:
-        """Note that a second attempt was started."""
-        self._earned[model] = self._earned.get(model, 0) - _WHOLE
+    def give_back(self, model: str) -> None:
+        """Note that the second attempt was not started after all."""
+        self.earn(model, _WHOLE)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from smartoken.catalog.offers import DataPolicy
-from smartoken.routing.routes import Candidate, Given, Needs, Route, Tier
+from smartoken.routing.routes import Candidate, Given, Needs, Preferences, Route, Strategy, Tier
 from smartoken.routing.strategies import Share, Turns
 
 
@@ -58,3 +58,30 @@ def given(needs=None, view=None, turns=None):
 def names(decision):
     """Return the order of a decision."""
     return [each.offer for each in decision.order]
+
+
+SG = Rule(regions=("sg",))
+REGIONS, NAMES = ("sg", "cn", "us", None), "abcdefgh"
+
+
+def random_plan(chance):
+    """Return a random route over random offers, asked for in a random way, some of them resting."""
+    regions = {name: chance.choice(REGIONS) for name in chance.sample(NAMES, chance.randint(1, 6))}
+    tiers = []
+    for _ in range(chance.randint(1, 3)):
+        chosen = chance.sample(sorted(regions), chance.randint(1, min(4, len(regions))))
+        shares = tuple(Share(name, chance.randint(0, 100)) for name in chosen)
+        tiers.append(Tier(shares, chance.choice(list(Strategy))))
+    wanted = Preferences(
+        order=tuple(chance.sample(NAMES, chance.randint(0, 3))),
+        ignore=tuple(chance.sample(NAMES, chance.randint(0, 2))),
+        fallbacks=chance.random() < 0.5,
+        strategy=chance.choice([None, *Strategy]),
+    )
+    view = Facts(
+        waits={name: chance.choice([None, 0.0, 5.0, 50.0]) for name in chance.sample(NAMES, chance.randint(0, 5))},
+        times={name: chance.random() * 900 for name in chance.sample(NAMES, chance.randint(0, 8))},
+        anyway=set(chance.sample(NAMES, chance.randint(0, 5))),
+    )
+    needs = Needs(rules=(SG,), preferences=wanted, sticky=chance.choice([None, "a session", "another"]))
+    return route(*tiers), regions, needs, view

@@ -33,11 +33,10 @@ def test_never_more_than_the_percentage_of_the_calls_has_a_second_attempt(percen
     hedges, second = Hedges(), 0
     for calls, waits in enumerate(slow, 1):
         hedges.earn("test/alpha", percent)
-        if waits and hedges.may("test/alpha"):
-            hedges.spend("test/alpha")
+        if waits and hedges.spend("test/alpha"):
             second += 1
         assert second * 100 <= calls * percent
-        assert not hedges.may("test/beta")
+        assert not hedges.spend("test/beta")
 
 
 def test_a_quiet_time_saves_up_a_few_and_no_more():
@@ -45,7 +44,14 @@ def test_a_quiet_time_saves_up_a_few_and_no_more():
     for _ in range(10_000):
         hedges.earn("test/alpha", 10)
     started = 0
-    while hedges.may("test/alpha"):
-        hedges.spend("test/alpha")
+    while hedges.spend("test/alpha"):
         started += 1
     assert started == IN_HAND
+
+
+def test_what_was_not_started_after_all_is_given_back():
+    hedges = Hedges()
+    hedges.earn("test/alpha", 100)
+    assert hedges.spend("test/alpha")
+    hedges.give_back("test/alpha")
+    assert [hedges.spend("test/alpha"), hedges.spend("test/alpha")] == [True, False]

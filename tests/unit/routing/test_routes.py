@@ -24,9 +24,7 @@ from smartoken.routing.routes import (
     route_of,
 )
 from smartoken.routing.strategies import Share, Turns, by_shares, by_stickiness
-from unit.routing.routing_worlds import Facts, Rule, given, names, offers, route
-
-SG = Rule(regions=("sg",))
+from unit.routing.routing_worlds import NAMES, SG, Facts, Rule, given, names, offers, random_plan, route
 
 
 def test_priority_1_is_tried_before_priority_2():
@@ -200,32 +198,6 @@ def test_a_route_follows_from_the_tiers_and_shares_of_the_set_up():
     made = route_of("m", [("b", 2, 100), ("a", 1, 60), ("c", 1, 40)])
     assert [tuple(each.offer for each in tier.shares) for tier in made.tiers] == [("a", "c"), ("b",)]
     assert made.options == Options()
-
-
-REGIONS, NAMES = ("sg", "cn", "us", None), "abcdefgh"
-
-
-def random_plan(chance):
-    """Return a random route over random offers, asked for in a random way, some of them resting."""
-    regions = {name: chance.choice(REGIONS) for name in chance.sample(NAMES, chance.randint(1, 6))}
-    tiers = []
-    for _ in range(chance.randint(1, 3)):
-        chosen = chance.sample(sorted(regions), chance.randint(1, min(4, len(regions))))
-        shares = tuple(Share(name, chance.randint(0, 100)) for name in chosen)
-        tiers.append(Tier(shares, chance.choice(list(Strategy))))
-    wanted = Preferences(
-        order=tuple(chance.sample(NAMES, chance.randint(0, 3))),
-        ignore=tuple(chance.sample(NAMES, chance.randint(0, 2))),
-        fallbacks=chance.random() < 0.5,
-        strategy=chance.choice([None, *Strategy]),
-    )
-    view = Facts(
-        waits={name: chance.choice([None, 0.0, 5.0, 50.0]) for name in chance.sample(NAMES, chance.randint(0, 5))},
-        times={name: chance.random() * 900 for name in chance.sample(NAMES, chance.randint(0, 8))},
-        anyway=set(chance.sample(NAMES, chance.randint(0, 5))),
-    )
-    needs = Needs(rules=(SG,), preferences=wanted, sticky=chance.choice([None, "a session", "another"]))
-    return route(*tiers), regions, needs, view
 
 
 def test_regions_sg_is_never_broken_in_10_000_random_plans_fallbacks_and_last_resorts():
