@@ -26,7 +26,7 @@ def _served(renderer: Renderer, facts: Mapping[str, str]) -> ServedModel:
 
 def models(renderer: Renderer, facts: Mapping[str, str]) -> str:
     """Return a table of models: of one family, with an ability, or those named."""
-    rows = all_rows(renderer.site)
+    rows = all_rows(renderer)
     if "ids" in facts:
         wanted = facts["ids"].split(",")
         by_id = {each.id: each for each in rows}

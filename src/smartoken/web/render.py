@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -28,6 +28,7 @@ MENU = (
     ("Status", "/status", ("/status",)),
 )
 PRODUCT = "SmarToken"
+T = TypeVar("T")
 KEY_FILES = ("demo-key", "first-real-call")
 SAMPLE_ADDRESS = "http://127.0.0.1:8000"
 
@@ -66,6 +67,7 @@ class Renderer:
         filters = ("price", "exact_price", "dollars", "amount_text", "tokens", "day", "region", "yes_no", "hours_words")
         self._jinja.filters.update({name: getattr(figures, name) for name in (*filters, "cited")})
         self._jinja.globals.update(menu=MENU, theme_line=Markup(THEME_LINE), unknown=figures.UNKNOWN)  # noqa: S704 - ours
+        self._made: tuple[object, dict[str, Any]] = (None, {})
         self._writer = Writer(self._block)
         self._document = lru_cache(maxsize=64)(self._render_document)
 
@@ -88,6 +90,17 @@ class Renderer:
     def code(self, text: str, language: str, tab: str | None = None) -> Markup:
         """Return a coloured sample."""
         return Markup(code_block(text, language, tab=tab))  # noqa: S704 - escaped where it is made
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what is made once for each directory."""
+        current = self.site.directory.current
+        if self._made[0] is not current:
+            self._made = (current, {})
+        made = self._made[1]
+        if name not in made:
+            made[name] = make()
+        found: T = made[name]
+        return found
 
     def kept_in(self, name: str) -> str:
         """Return where a file of the data dir lies, as a shell takes it."""

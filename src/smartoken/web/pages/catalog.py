@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
+from markupsafe import Markup, escape
+
 from smartoken.billing.prices import tariff
 from smartoken.catalog.offers import DataPolicy, Offer
 from smartoken.operations.served import ServedModel
@@ -17,14 +19,16 @@ from smartoken.web.views import Row
 
 _COMPARED = 4
 _NEAR = 4
+_ANY_MODEL = "maker/any-model-of-all"
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)  # the list rates hold whenever: hours and promotions are taken out
 _MIX = (("in", 3_000, 2_000_000), ("cached", 0, 2_000_000), ("out", 500, 500_000), ("calls", 1_000, 100_000_000))
 ABILITY_WORDS = {"tools": "Tools", "json": "JSON", "vision": "Vision", "reasoning": "Reasoning"}
 
 
-def all_rows(site: Site) -> list[Row]:
+def all_rows(renderer: Renderer) -> list[Row]:
     """Return every model as lists show it, with the regions of all offers."""
-    return [row_of(site, each) for each in site.models]
+    site = renderer.site
+    return renderer.once("rows", lambda: [row_of(site, each) for each in site.models])
 
 
 def row_of(site: Site, served: ServedModel) -> Row:
@@ -35,7 +39,7 @@ def row_of(site: Site, served: ServedModel) -> Row:
 
 def models(renderer: Renderer, asked: Asked) -> Answer:
     """Return the list of models; every filter is in the address."""
-    rows = all_rows(renderer.site)
+    rows = all_rows(renderer)
     wanted = filters.read(asked.query)
     found = filters.apply(rows, wanted)
     shown, pages = filters.page_of(found, wanted.page)
@@ -103,11 +107,21 @@ def model(renderer: Renderer, asked: Asked) -> Answer | None:
         family=_family_name(site, facts.family),
         hidden=not site.directory.current.show_providers,
         quirks=quirks.quirks(DIALECTS[dialect], offers[0].upstream_model) if dialect and offers else [],
-        samples=[renderer.code(text, lang, tab=name) for name, lang, text in samples.for_model(site.address, facts.id)],
+        samples=_samples(renderer, facts.id),
         abilities=_abilities(served),
-        near=_near(site, row),
+        near=_near(renderer, row),
         has_family=f"/families/{facts.family}" in site.library.pages or not row.play,
     )
+
+
+def _samples(renderer: Renderer, model: str) -> list[Markup]:
+    """Return a model's samples; they are coloured once for all models, which differ in their ids alone."""
+
+    def coloured() -> list[Markup]:
+        texts = samples.for_model(renderer.site.address, _ANY_MODEL)
+        return [renderer.code(text, language, tab=name) for name, language, text in texts]
+
+    return [each.replace(_ANY_MODEL, escape(model)) for each in renderer.once("samples", coloured)]
 
 
 def _ahead(site: Site, served: ServedModel) -> list[tuple[date, list[views.BandRow]]]:
@@ -189,13 +203,13 @@ def _abilities(served: ServedModel) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _near(site: Site, row: Row) -> list[Row]:
+def _near(renderer: Renderer, row: Row) -> list[Row]:
     """Return current models that are closest in price, of other families first."""
     if row.output is None:
         return []
     others = [
         each
-        for each in all_rows(site)
+        for each in all_rows(renderer)
         if each.output is not None and not each.play and each.id != row.id and each.status == views.CURRENT
     ]
     nearest = sorted(others, key=lambda each: (each.family == row.family, abs((each.output or 0) - (row.output or 0))))
@@ -240,11 +254,11 @@ def compare(renderer: Renderer, asked: Asked) -> Answer:
     names = list(dict.fromkeys(each.lower() for each in asked.query.get("m", ()) if each.lower() in known))[:_COMPARED]
     rows = [row_of(site, known[each]) for each in names]
     if not rows:
-        rows = views.showcase(all_rows(site), 2)
+        rows = views.showcase(all_rows(renderer), 2)
         names = [each.id for each in rows]
     mix = mix_of(asked)
     columns = [(row, known[name], cost_of(known[name], mix)) for row, name in zip(rows, names, strict=True)]
-    near = [each for each in _near(site, rows[0]) if each.id not in {row.id for row in rows}]
+    near = [each for each in _near(renderer, rows[0]) if each.id not in {row.id for row in rows}]
     return renderer.page(
         "compare.html",
         title="Compare models",
@@ -254,7 +268,7 @@ def compare(renderer: Renderer, asked: Asked) -> Answer:
         abilities=[_abilities(served) for _, served, _ in columns],
         mix=mix,
         near=near if len(rows) < _COMPARED else [],
-        choices=[each for each in all_rows(site) if each.status == views.CURRENT],
+        choices=[each for each in all_rows(renderer) if each.status == views.CURRENT],
         most=_COMPARED,
     )
 
@@ -267,7 +281,7 @@ def family_title(name: str, rows: Sequence[Row]) -> str:
 
 def families(renderer: Renderer, asked: Asked) -> Answer:
     """Return the list of model families."""
-    rows = [each for each in all_rows(renderer.site) if not each.play]
+    rows = [each for each in all_rows(renderer) if not each.play]
     named = sorted({each.family for each in rows})
     pages = renderer.site.library.pages
     cards = []
@@ -292,7 +306,7 @@ def family(renderer: Renderer, asked: Asked) -> Answer | None:
     """Return one family: its facts from the catalog, and its text where the docs have one."""
     site = renderer.site
     name = asked.parts["family"]
-    members = [each for each in all_rows(site) if each.family == name and not each.play]
+    members = [each for each in all_rows(renderer) if each.family == name and not each.play]
     if not members:
         return None
     document = site.library.pages.get(asked.path)

@@ -43,7 +43,7 @@ def _record(row: views.Row) -> dict[str, Any]:
 
 
 def _found(renderer: Renderer, asked: Asked) -> list[views.Row]:
-    return filters.apply(all_rows(renderer.site), filters.read(asked.query))
+    return filters.apply(all_rows(renderer), filters.read(asked.query))
 
 
 def models_json(renderer: Renderer, asked: Asked) -> Answer:

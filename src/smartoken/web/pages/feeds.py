@@ -7,7 +7,7 @@ from smartoken.web import openapi
 from smartoken.web.pages.catalog import all_rows
 from smartoken.web.pages.menus import docs_menu
 from smartoken.web.render import Renderer
-from smartoken.web.resources import Answer, Asked, Site, moved, text_answer
+from smartoken.web.resources import Answer, Asked, moved, text_answer
 
 _MADE = (
     "/",
@@ -29,9 +29,10 @@ _MADE = (
 )
 
 
-def addresses(site: Site) -> list[str]:
+def addresses(renderer: Renderer) -> list[str]:
     """Return the address of every page for people, once each."""
-    rows = all_rows(site)
+    site = renderer.site
+    rows = all_rows(renderer)
     families = sorted({f"/families/{each.family}" for each in rows if not each.play})
     known = {f"/help/errors/{each.code}" for each in all_errors()}
     documents = [each for each in site.library.pages if not each.startswith("/help/errors/") or each in known]
@@ -43,7 +44,7 @@ def sitemap(renderer: Renderer, asked: Asked) -> Answer:
     """Return the site map."""
     del asked
     site = renderer.site
-    urls = "".join(f"<url><loc>{escape(site.address + each)}</loc></url>" for each in addresses(site))
+    urls = "".join(f"<url><loc>{escape(site.address + each)}</loc></url>" for each in addresses(renderer))
     head = '<?xml version="1.0" encoding="utf-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">'
     return Answer(f"{head}{urls}</urlset>\n".encode(), "application/xml; charset=utf-8")
 

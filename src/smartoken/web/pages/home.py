@@ -12,7 +12,7 @@ _SHOWN = 6
 def home(renderer: Renderer, asked: Asked) -> Answer:
     """Return the front page."""
     site = renderer.site
-    rows = all_rows(site)
+    rows = all_rows(renderer)
     real = [each for each in rows if not each.play]
     quickstart = site.library.pages["/docs/quickstart"]
     samples = [

@@ -80,6 +80,10 @@ def grouped_codes() -> list[tuple[str, list[str]]]:
 
 def docs_menu(renderer: Renderer) -> Menu:
     """Return the docs' menu: groups with (title, address) in order."""
+    return renderer.once("docs menu", lambda: _docs_menu(renderer))
+
+
+def _docs_menu(renderer: Renderer) -> Menu:
     found: dict[str, list[tuple[int, str, str]]] = {name: [] for name in GROUPS}
     made = {address for address, *_ in MADE}
     for page in renderer.site.library.pages.values():

@@ -12,7 +12,7 @@ from smartoken.web.library import Document, plain
 from smartoken.web.pages.catalog import all_rows
 from smartoken.web.pages.menus import codes, docs_menu, errors_menu, grouped_codes
 from smartoken.web.render import Renderer
-from smartoken.web.resources import Answer, Asked, Site
+from smartoken.web.resources import Answer, Asked
 
 _FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _FURNITURE = re.compile(r"^(?:#+ .*|\|[-:| ]+\||<!--.*-->)$", re.MULTILINE)  # headings, rules of tables, blocks
@@ -115,15 +115,16 @@ def provider_keys(renderer: Renderer, asked: Asked) -> Answer:
     )
 
 
-def entries(site: Site) -> list[index.Entry]:
+def entries(renderer: Renderer) -> list[index.Entry]:
     """Return everything that can be found."""
+    site = renderer.site
     found = []
     for page in site.library.pages.values():
         heads = " · ".join(plain(each) for each in _HEADS.findall(page.body))
         words = plain(_FURNITURE.sub(" ", _FENCES.sub(" ", page.body)).replace("|", " "))
         kind = _kind(page.address)
         found.append(index.Entry(kind, page.title, page.address, heads, words, page.description))
-    for row in all_rows(site):
+    for row in all_rows(renderer):
         model = site.directory.current.models[row.id.lower()].model
         names = " ".join((model.id, *model.aliases, *model.retired_aliases, model.vendor, model.family))
         found.append(
@@ -141,7 +142,7 @@ def _kind(address: str) -> str:
 def search(renderer: Renderer, asked: Asked) -> Answer:
     """Return what fits a query."""
     query = asked.one("q").strip()[:100]
-    hits = index.search(entries(renderer.site), query)
+    hits = index.search(renderer.once("entries", lambda: entries(renderer)), query)
     return renderer.page(
         "search.html",
         title=f"Search: {query}" if query else "Search",
