@@ -227,5 +227,7 @@ def test_health_and_metrics_answer(gateway):
     assert httpx2.get(f"{gateway.address}/readyz").status_code == 200
     text = httpx2.get(f"{gateway.address}/metrics").text
     assert 'smartoken_calls_total{end_reason="completed",model="one/echo"' in text
+    rebound = httpx2.get(f"{gateway.address}/metrics", headers={"host": "page.example"})
+    assert rebound.status_code == 403
     proxied = httpx2.get(f"{gateway.address}/metrics", headers={"x-forwarded-for": "10.1.1.1"})
     refused(proxied, 403, "permission_denied")

@@ -9,7 +9,7 @@ from smartoken.gateway.reply import Receive, Scope
 from smartoken.identity.places import address_allowed, is_address
 
 _LOOKED_AT = frozenset(
-    {b"authorization", b"x-api-key", b"origin", b"content-encoding", b"content-length", b"x-forwarded-for"}
+    {b"authorization", b"x-api-key", b"origin", b"content-encoding", b"content-length", b"x-forwarded-for", b"host"}
 )
 _LONGEST_ADDRESS = 64  # characters; a scope may make one of IPv6 as long as one likes
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -22,8 +22,8 @@ class ClientLeftError(Exception):
 class Request:
     """The request's head, looked at once."""
 
-    __slots__ = ("_receive", "authorization", "encoding", "forwarded", "length", "method", "origin", "path", "peer",
-                 "query", "x_api_key")  # fmt: skip
+    __slots__ = ("_receive", "authorization", "encoding", "forwarded", "host", "length", "method", "origin", "path",
+                 "peer", "query", "x_api_key")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
@@ -40,6 +40,7 @@ class Request:
         self.encoding = found.get(b"content-encoding")
         self.length = found.get(b"content-length")
         self.forwarded = found.get(b"x-forwarded-for")
+        self.host = found.get(b"host")
         if self.forwarded is not None:  # each proxy may have added a field of its own
             self.forwarded = b",".join([value for name, value in headers if name == b"x-forwarded-for"])
 

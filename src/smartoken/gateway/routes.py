@@ -5,6 +5,7 @@ answer carries ``x-request-id``; every error has the one shape of ``errors.error
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, unquote
 
@@ -31,6 +32,7 @@ from smartoken.store.database import StoreUnavailableError
 _log = logging.getLogger(__name__)
 Handler = Callable[[Gateway, Request, Reply], Awaitable[None]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+_LOOPBACK_NAME = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 
 async def _json(reply: Reply, value: object) -> None:
@@ -91,7 +93,9 @@ async def _drifts(gateway: Gateway) -> int:
 
 
 async def _metrics(gateway: Gateway, request: Request, reply: Reply) -> None:
-    if request.forwarded is not None or request.peer not in _LOOPBACK:
+    # A page whose name was made to lead here is not from here.
+    here = request.host is None or _LOOPBACK_NAME.fullmatch(request.host) is not None
+    if request.forwarded is not None or request.peer not in _LOOPBACK or not here:
         token = gateway.metrics_token
         if token is None or not token_matches(request.authorization, token):
             raise PermissionDeniedError("/metrics answers on loopback, or with SMARTOKEN_METRICS_TOKEN as bearer.")
