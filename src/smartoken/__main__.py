@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from smartoken import __version__
-from smartoken.commands import campaign, code, demo, drill, fallback_drill, key, prices, reconcile, route, token, wallet
+from smartoken.commands import (
+    account,
+    campaign,
+    code,
+    demo,
+    drill,
+    fallback_drill,
+    key,
+    prices,
+    reconcile,
+    route,
+    token,
+    wallet,
+)
 from smartoken.commands.api import ApiError
 from smartoken.commands.compare import compare
 from smartoken.commands.doctor import doctor
@@ -62,6 +75,7 @@ def command_line() -> typer.Typer:
     app.add_typer(campaign.app, name="campaign")
     app.add_typer(code.app, name="code")
     app.add_typer(demo.app, name="demo")
+    app.add_typer(account.app, name="account")
     app.add_typer(token.app, name="token")
     app.add_typer(wallet.app, name="wallet")
     drill.app.command("run")(fallback_drill.run)

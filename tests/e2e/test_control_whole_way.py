@@ -1,9 +1,11 @@
 """From a set-up file to a logged and charged call, without waiting anywhere in between."""
 
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
+from decimal import Decimal
 
 import pytest
 
@@ -89,6 +91,13 @@ def test_a_key_from_a_file_calls_at_once_and_the_call_is_charged_and_listed(serv
     assert (call["prompt_tokens"], call["completion_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
     pico = usage["prompt_tokens"] * 500_000 + usage["completion_tokens"] * 1_500_000
     assert call["charge_usd"].rstrip("0") == f"{-(-pico // 1000) / 10**9:.9f}".rstrip("0")
+    (budget,) = json.loads(served("key", "show", "acme/main", "--json").stdout)["budgets"]
+    figures = {name: Decimal(budget[name]) for name in ("limit", "used", "held", "available")}
+    assert (figures["used"], figures["held"]) == (Decimal(call["charge_usd"]), 0)
+    assert figures["limit"] == figures["used"] + figures["available"] == Decimal("0.50")
+    assert f"{budget['used']} of 0.50/total" in served("key", "list", "--account", "acme").stdout
+    assert "acme" in served("account", "list").stdout
+    assert "timezone    UTC" in re.sub(" {2,}", "    ", served("account", "show", "acme").stdout)
     _, report = ask(served.address, "/api/v1/usage?group_by=key", token)
     assert {each["key"] for each in report["data"]} >= {"main"}
     assert ask(served.address, "/api/v1/calls", "not-a-token")[0] == 401

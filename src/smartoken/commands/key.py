@@ -1,6 +1,7 @@
 """``smartoken key ...``: API keys. KEY is an id (``key_...``) or ``account/name``."""
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ import typer
 
 from smartoken.commands.api import Api, connected
 from smartoken.commands.options import option, with_options
-from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, say, say_json, table
+from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, plain, say, say_json, table
 from smartoken.identity.keys import ENTROPY_BYTES, mint
 from smartoken.ids import is_id
 
@@ -106,11 +107,16 @@ def list_keys(
             each["owner"],
             each["status"],
             ",".join(each["models"]) or "*",
-            ",".join(f"{one['limit']}/{one['period']}" for one in each["budgets"]),
+            budgets_text(each["budgets"]),
         )
         for each in found
     ]
     say(table(headers, rows) if rows else "No keys.")
+
+
+def budgets_text(budgets: Sequence[Mapping[str, Any]]) -> str:
+    """Return budgets as ``used of limit/period``."""
+    return ", ".join(f"{each['used']} of {each['limit']}/{each['period']}" for each in budgets)
 
 
 def key_id(api: Api, key: str) -> str:
@@ -139,17 +145,8 @@ def show_key(context: typer.Context, key: Key, *, json_output: Json = False) -> 
     if json_output:
         say_json(found)
     else:
-        rows = [(name, _plain(value)) for name, value in found.items() if value not in (None, [])]
+        rows = [(name, plain(value)) for name, value in found.items() if value not in (None, [])]
         say(table(("field", "value"), rows))
-
-
-def _plain(value: Any) -> Any:
-    """Return what a field holds as words: lists with commas, objects as ``name value``."""
-    if isinstance(value, list):
-        return "; ".join(str(_plain(each)) for each in value) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 @app.command("rotate")

@@ -90,6 +90,15 @@ def object_in(file: Path, holds: str) -> dict[str, Any]:
     return found
 
 
+def plain(value: Any) -> Any:
+    """Return what a field of an answer holds as words: lists with semicolons, objects as ``name value``."""
+    if isinstance(value, list):
+        return "; ".join(str(plain(each)) for each in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {plain(each)}" for name, each in value.items())
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as aligned text; figures to the right."""
     cells = [[("" if each is None else str(each)) for each in row] for row in rows]

@@ -21,10 +21,14 @@ class Paged(Answer, Generic[T]):
 
 
 class BudgetAnswer(Answer):
-    """A budget."""
+    """A budget in the window of this moment: ``limit = used + held + available``."""
 
     limit: str
     period: str
+    used: str
+    held: str
+    available: str
+    resets_at: str | None
 
 
 class PolicyAnswer(Answer):

@@ -9,6 +9,7 @@ from smartoken.errors import InvalidRequestError, NotFoundError, PermissionDenie
 from smartoken.identity import queries as identity
 from smartoken.money import amount_text
 from smartoken.operations import audit, claims, fields, queries
+from smartoken.operations.budget_figures import with_figures
 from smartoken.operations.limits import open_account, set_budgets, set_credit
 from smartoken.operations.office import Work
 from smartoken.operations.rights import ActorKind, Permission, demand
@@ -67,12 +68,14 @@ def page(conn: Connection, work: Work, after: str | None, limit: int) -> list[di
     """Return accounts, oldest first; a member's page holds its own."""
     own = account_id_of(conn, work, Permission.ACCOUNTS_READ, None)
     where = {} if own is None else {"id": own}
-    return [shown(conn, row) for row in queries.page(conn, accounts, after, limit, where)]
+    found = [shown(conn, row) for row in queries.page(conn, accounts, after, limit, where)]
+    return with_figures(conn, work, "account", found)
 
 
 def one(conn: Connection, work: Work, asked: str) -> dict[str, Any]:
     """Return one account by id or short name."""
-    return shown(conn, _row(conn, account_id_of(conn, work, Permission.ACCOUNTS_READ, asked)))
+    found = shown(conn, _row(conn, account_id_of(conn, work, Permission.ACCOUNTS_READ, asked)))
+    return with_figures(conn, work, "account", [found])[0]
 
 
 def _row(conn: Connection, account_id: str | None) -> Mapping[str, Any]:
@@ -116,7 +119,7 @@ def create(conn: Connection, work: Work, slug: str, wanted: Wanted) -> dict[str,
     made = shown(conn, _row(conn, str(row["id"])))
     audit.append(conn, work, audit.Entry("account.create", f"account:{row['id']}", None, made))
     claims.signed_up(conn, work, for_new, str(row["id"]))
-    return made
+    return with_figures(conn, work, "account", [made])[0]
 
 
 def change(conn: Connection, work: Work, asked: str, wanted: Wanted) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def change(conn: Connection, work: Work, asked: str, wanted: Wanted) -> dict[str
     if after != before:
         revisions.bump(conn)
         audit.append(conn, work, changed_entry("account.change", f"account:{row['id']}", before, after))
-    return after
+    return with_figures(conn, work, "account", [after])[0]
 
 
 def changed_entry(action: str, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> audit.Entry:

@@ -12,6 +12,7 @@ from smartoken.identity import queries as rows
 from smartoken.money import amount_text
 from smartoken.operations import audit, exposures, fields, queries
 from smartoken.operations.accounts import account_id_of, changed_entry
+from smartoken.operations.budget_figures import with_figures
 from smartoken.operations.limits import set_budgets
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission, demand, scope
@@ -106,12 +107,16 @@ def page(conn: Connection, work: Work, wanted: Filter, after: str | None, limit:
     own = account_id_of(conn, work, Permission.KEYS_READ, wanted.account)
     where = {"account_id": own, "name": wanted.name, "status": wanted.status, "environment": wanted.environment}
     where = {name: value for name, value in where.items() if value is not None}
-    return shown(conn, queries.page(conn, api_keys, after, limit, where))
+    return _told(conn, work, shown(conn, queries.page(conn, api_keys, after, limit, where)))
 
 
 def one(conn: Connection, work: Work, key_id: str) -> dict[str, Any]:
     """Return one key; raises ``NotFoundError`` also for another account's."""
-    return shown(conn, [_row(conn, work, Permission.KEYS_READ, key_id)])[0]
+    return _told(conn, work, shown(conn, [_row(conn, work, Permission.KEYS_READ, key_id)]))[0]
+
+
+def _told(conn: Connection, work: Work, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return with_figures(conn, work, "key", found)
 
 
 def _row(conn: Connection, work: Work, permission: Permission, key_id: str) -> Mapping[str, Any]:
@@ -141,7 +146,7 @@ def create(conn: Connection, work: Work, account: str | None, wanted: Wanted) ->
     set_budgets(conn, work, ("key", str(row["id"])), wanted.get("budgets", ()))
     made = shown(conn, [row])[0]
     audit.append(conn, work, audit.Entry("key.create", f"key:{row['id']}", None, made))
-    return Made(made, Secret(secret))
+    return Made(_told(conn, work, [made])[0], Secret(secret))
 
 
 def _refuse_taken(conn: Connection, account_id: str, name: str, own_id: str | None) -> None:
@@ -177,7 +182,7 @@ def change(conn: Connection, work: Work, key_id: str, wanted: Wanted) -> dict[st
     after = shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)])[0]
     if after != before:
         audit.append(conn, work, changed_entry("key.change", f"key:{key_id}", before, after))
-    return after
+    return _told(conn, work, [after])[0]
 
 
 def rotate(conn: Connection, work: Work, key_id: str, overlap_hours: int | None) -> Made:
@@ -200,7 +205,7 @@ def rotate(conn: Connection, work: Work, key_id: str, overlap_hours: int | None)
     made = shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)])[0]
     after = {"last4": made["last4"], "overlap_hours": overlap_hours}
     audit.append(conn, work, audit.Entry("key.rotate", f"key:{key_id}", None, after))
-    return Made(made, Secret(secret))
+    return Made(_told(conn, work, [made])[0], Secret(secret))
 
 
 def expose(conn: Connection, work: Work, key_id: str, where: str) -> dict[str, Any]:
@@ -224,7 +229,7 @@ def scan(conn: Connection, work: Work, text: str, where: str) -> list[dict[str, 
     demand(work.actor, Permission.KEYS_READ)
     found = exposures.scan(conn, work, text, where)
     own = [rows.key_by_id(conn, scope(work.actor, Permission.KEYS_READ), each) for each in dict.fromkeys(found)]
-    return shown(conn, [each for each in own if each is not None])
+    return _told(conn, work, shown(conn, [each for each in own if each is not None]))
 
 
 def revoke(conn: Connection, work: Work, key_id: str) -> dict[str, Any]:
@@ -240,7 +245,7 @@ def revoke(conn: Connection, work: Work, key_id: str) -> dict[str, Any]:
         access_queries.clear_exposures(conn, key_id, work.now_ms)
         entry = audit.Entry("key.revoke", f"key:{key_id}", {"status": row["status"]}, {"status": REVOKED})
         audit.append(conn, work, entry)
-    return shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)])[0]
+    return _told(conn, work, shown(conn, [_row(conn, work, Permission.KEYS_WRITE, key_id)]))[0]
 
 
 def _refuse_revoked(row: Mapping[str, Any]) -> None:

@@ -139,7 +139,8 @@ def test_the_life_of_a_key(house):
     assert made.status == 201
     key = made.body
     assert digest(house.office.pepper, key["secret"]) in house.directory.keys
-    assert (key["budgets"], key["limits"]["rpm"]) == ([{"limit": "1.50", "period": "day"}], 60)
+    day = {"limit": "1.50", "period": "day", "used": "0.00", "held": "0.00", "available": "1.50"}
+    assert (key["budgets"], key["limits"]["rpm"]) == ([{**day, "resets_at": "2026-11-04T00:00:00.000Z"}], 60)
     path = f"/api/v1/keys/{key['id']}"
     shown = house.ask("GET", path)
     assert "secret" not in shown.body
