@@ -51,7 +51,7 @@ def asked(key: str | None, method: str, path: str, body: bytes) -> Asked:
     try:
         plain = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
         json.loads(body, object_pairs_hook=_named_once)
-    except (ValueError, RecursionError):  # told by whoever reads the body for its fields
+    except (ValueError, TypeError, RecursionError):  # told by whoever reads the body for its fields
         plain = body
     return Asked(key, sha256(b"\n".join((method.encode(), path.encode(), plain))).digest())
 

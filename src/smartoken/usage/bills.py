@@ -88,6 +88,13 @@ def read_bill(text: str, shape: Shape, mapping: Columns, zone: str | None = None
     if unknown:
         raise BillError(f"--map knows {', '.join(FIELDS)}, not {unknown[0]!r}")
     reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    try:
+        return _read(reader, shape, mapping, zone)
+    except csv.Error as problem:
+        raise BillError(f"line {reader.line_num}: not CSV ({problem})") from problem
+
+
+def _read(reader: "csv.DictReader[str]", shape: Shape, mapping: Columns, zone: str | None) -> Bill:
     header = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
     columns = _columns(header, shape, mapping)
     used = set(columns.values())

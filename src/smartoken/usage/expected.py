@@ -97,7 +97,7 @@ def _json_lines(text: str) -> Iterator[tuple[int, Row]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as problem:
+            except (ValueError, RecursionError) as problem:  # also a number of more digits than are read
                 raise ExpectedError(f"line {number}: not JSON") from problem
             if not isinstance(row, dict):
                 raise ExpectedError(f"line {number}: a line is an object, one call")
@@ -106,12 +106,15 @@ def _json_lines(text: str) -> Iterator[tuple[int, Row]]:
 
 def _csv_lines(text: str) -> Iterator[tuple[int, Row]]:
     reader = csv.DictReader(io.StringIO(text))
-    for row in reader:
-        if any(row.values()):
-            yield (
-                reader.line_num,
-                {(name or "").strip(): value for name, value in row.items() if value not in ("", None)},
-            )
+    try:
+        for row in reader:
+            if any(row.values()):
+                yield (
+                    reader.line_num,
+                    {(name or "").strip(): value for name, value in row.items() if value not in ("", None)},
+                )
+    except csv.Error as problem:
+        raise ExpectedError(f"line {reader.line_num}: not CSV ({problem})") from problem
 
 
 def _expected(number: int, row: Row) -> Expected:

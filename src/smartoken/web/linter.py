@@ -223,7 +223,7 @@ def _names(text: str) -> Iterator[tuple[str, int]]:
     """Yield the fields of a request: a JSON body's own, or in code whatever is set by name."""
     try:
         body = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or a number of more digits than are read
         body = None
     if isinstance(body, dict):
         for name in body:

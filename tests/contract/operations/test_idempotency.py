@@ -81,3 +81,10 @@ def test_answers_are_kept_for_two_days(house):
     house.office.clock.advance(2 * 3600)
     assert house.office.db.run_write(idempotency.prune, house.office.clock.now_ms()) == 1
     assert pay(house, "k1").body["id"] != first
+
+
+def test_a_body_that_cannot_be_written_again_is_refused_and_not_an_internal_error(house):
+    for extra in ("[" * 400 + "]" * 400, "9" * 5_000):
+        answer = pay(house, "k1", f'{{"amount": "5.00", "reference": "bank 1", "more": {extra}}}'.encode())
+        assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
+    assert pay(house, "k1").status == 201

@@ -84,3 +84,9 @@ def test_cells_differ_by_percent_and_by_standing_on_one_side_only():
     ]
     assert drift(1000, 1006) == Decimal("0.6")
     assert drift(0, 10) is None
+
+
+def test_what_is_no_csv_is_named_by_its_line():
+    for text in ('date,model,amount\n"' + "a" * 140_000 + '",m,1\n', '"' + "a" * 140_000 + '",model,amount\n'):
+        with pytest.raises(BillError, match="not CSV"):
+            read_bill(text, GENERIC, {})

@@ -38,6 +38,8 @@ WRONG = [
     ('{"user": "a", "prompt_tokens": true}', "line 1: `prompt_tokens` must be a whole number"),
     ('{"user": "a", "charge_usd": "1e-3"}', "line 1: `charge_usd`"),
     ("user,charge\na,cheap\n", "line 2: `charge_usd`"),
+    (f'{{"user": "a", "prompt_tokens": {"9" * 5_000}}}', "line 1: not JSON"),
+    (f'user,charge\n"{"a" * 140_000}",1\n', "line 1: not CSV"),
 ]
 
 

@@ -95,6 +95,7 @@ def test_a_body_is_told_of_exactly_the_fields_that_a_rule_knows(body):
 def test_a_deep_or_long_paste_is_read_quickly():
     lint("[" * 50_000 + "]" * 50_000, ADDRESS, HERE.get)
     lint("a:" * MAX_TEXT, ADDRESS, HERE.get)
+    lint('{"n": ' + "9" * 50_000 + "}", ADDRESS, HERE.get)
 
 
 def test_the_page_names_the_fields_of_what_was_pasted_and_keeps_nothing(visitor):
