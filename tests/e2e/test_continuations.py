@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import httpx2
@@ -11,6 +12,7 @@ from live import live
 from smartoken.gateway.meter import estimate_prompt
 from smartoken.money import amount_text
 from smartoken.providers.upstream import UpstreamCut
+from smartoken.sandbox.counting import count
 from smartoken.tokens import estimate_tokens
 
 TEXT = "echo?tokens=60"
@@ -349,3 +351,33 @@ def test_a_client_that_leaves_during_the_rest_pays_for_what_both_sent(gateway):
     (record,) = gateway.records(call_id)
     assert record["end_reason"] == "client_left"
     assert [each["attempt"] for each in json.loads(record["price_lines"])] == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("limit", [16, 24, 40, 59, 200])
+def test_the_clients_limit_holds_over_all_parts(gateway, limit):
+    answer = call(gateway, "test/third", max_tokens=limit)
+    gateway.worker.gateway.upstreams.pools.breakers.forget()
+    chunks = events(answer)
+    text = "".join(each["choices"][0]["delta"].get("content", "") for each in chunks if each != "[DONE]")
+    assert count(text) <= limit
+    if chunks[-1] == "[DONE]":
+        ends = [each["choices"][0]["finish_reason"] for each in chunks[:-1]]
+        assert ends[-1] == ("length" if limit < 60 else "stop")
+
+
+def test_many_at_once_that_are_continued_never_spend_more_than_their_budget(gateway):
+    name, limit = f"crowd-{time.time_ns()}", 4_000_000
+    secret = gateway.add_key(name, options={"continuation": True})
+    gateway.add_budget(name, limit)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: call(gateway, "test/third", secret, max_tokens=200), range(36)))
+    gateway.worker.gateway.upstreams.pools.breakers.forget()
+    ids = {each.headers["x-request-id"] for each in answers if each.status_code == 200}
+    stored = [each for each in gateway.records() if each["id"] in ids]
+    assert len(stored) == len(ids) > 5
+    charged = sum(each["charge_nano"] for each in stored)
+    assert charged <= limit
+    assert sum(each["overrun_nano"] for each in stored) == 0
+    assert any(each["evidence"] == "continued:1" for each in stored)
+    budget = httpx2.get(f"{gateway.base_url}/key", headers={"authorization": f"Bearer {secret}"}).json()["budget"]
+    assert (budget["held"], budget["used"]) == (amount_text(0), amount_text(charged))

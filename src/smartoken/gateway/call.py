@@ -106,7 +106,7 @@ class Attempt:
     usage: TokenUsage | None = None  # kept where several attempts told one answer, or one was started beside another
     why: str = ""
     beside: bool = False  # it was started beside another
-    cost: tuple[int, str] | None = None  # of one that was outrun: nano-units and currency, estimated
+    cost: tuple[int, str] | None = None  # of one whose usage is kept: nano-units and currency
 
     def row(self) -> dict[str, Any]:
         """Return what is stored and shown of it."""

@@ -31,6 +31,7 @@ from smartoken.providers.streams import StreamReader
 from smartoken.providers.upstream import UpstreamError, UpstreamResponse
 from smartoken.routing.hedges import Hedges
 from smartoken.routing.reactions import told_to_client
+from smartoken.usage.records import OUTRUN
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 MAX_ERROR_BYTES = MAX_READ
@@ -267,7 +268,7 @@ class Relay:
     def _outrun(self, outcome: Outcome, runner: Runner) -> None:
         """Note an attempt that was cancelled because another one spoke first, and what it may have cost."""
         attempt, target, meter = runner.attempt, runner.target, runner.relayed.meter
-        attempt.message = "cancelled: another attempt spoke first"
+        attempt.message = OUTRUN
         attempt.usage = meter.usage(target.body, target.offer.offer.context)
         place = outcome.attempts.index(attempt) + 1
         outcome.lost = (*outcome.lost, Part(place, target, attempt.usage, meter.thinking))

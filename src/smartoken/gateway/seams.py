@@ -14,7 +14,7 @@ from typing import Any
 from smartoken.billing.prices import Charge, Tariff
 from smartoken.catalog.offers import Model
 from smartoken.errors import FailureClass
-from smartoken.gateway.call import Call, EndReason, Outcome, Part, Target
+from smartoken.gateway.call import Call, Outcome, Part, Target
 from smartoken.gateway.meter import Meter
 from smartoken.money import charge_nano
 from smartoken.operations.served import ServedOffer
@@ -121,7 +121,7 @@ def _counted(call: Call, model: Model, target: Target, meter: Meter) -> int:
     spoken = dialect(target.offer.provider.dialect)
     if meter.thinking and not limit_covers_reasoning(spoken, model, call.request.body, limit):
         counted -= meter.counted(target.body).reasoning
-    return counted
+    return -(-counted * 5 // 4)  # counting errs by up to a fifth, and the client's limit is never passed
 
 
 def remainder_of(call: Call, model: Model, offer: ServedOffer, story: Story) -> Call:
@@ -141,19 +141,22 @@ def part_of(outcome: Outcome) -> Part | None:
 
 
 def join(whole: Outcome, rest: Outcome, story: Story) -> None:
-    """Add a further part to an answer: the call ends as its last part ended, and used what all of them used."""
-    part = part_of(rest)
-    if rest.end is EndReason.UPSTREAM_ERROR:  # found at fault in its middle: nothing of it is charged
-        story.end("the next provider finds the request at fault")
-    elif part is not None and whole.usage is not None:
-        story.seams += 1
-        whole.parts = story.parts = (*story.parts, part)
-        whole.usage += part.usage
-        whole.thinking = whole.thinking or rest.thinking
+    """Add a further part to an answer: the call ends as its last part ended, and used what all of them used.
+
+    Where the last one found fault with its request, that was ours, so the client is told of the cut before it.
+    """
+    part, failure = part_of(rest), rest.attempts[-1].failure
+    if part is None or whole.usage is None:
+        return
+    story.seams += 1
+    whole.parts = story.parts = (*story.parts, part)
+    whole.usage += part.usage
+    whole.thinking = whole.thinking or rest.thinking
+    whole.target = rest.target
+    whole.model_served = rest.model_served or whole.model_served
+    whole.evidence = "; ".join(filter(None, (whole.evidence, rest.evidence))) or None
+    if failure is None or failure is FailureClass.REFUSAL or not told_to_client(failure):
         whole.end, whole.status, whole.error = rest.end, rest.status, rest.error
-        whole.target = rest.target
-        whole.evidence = "; ".join(filter(None, (whole.evidence, rest.evidence))) or None
-        whole.model_served = rest.model_served or whole.model_served
 
 
 def charge_of(parts: Sequence[Part], tariff: Tariff) -> Charge:

@@ -109,7 +109,7 @@ class Settler:
             cost = FREE
             if usage is not None:
                 cost = self._tariffs.at(target.offer.cost, call.now).charge(usage, thinking=outcome.thinking)
-        for each in outcome.lost:
+        for each in (*outcome.lost, *outcome.parts):
             price = each.target.offer.cost
             if price is not None:
                 spent = self._tariffs.at(price, call.now).charge(each.usage, thinking=each.thinking)

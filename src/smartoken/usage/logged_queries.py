@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from smartoken.store.schema import calls
+from smartoken.usage.records import told_by_each
 
 Row = Mapping[str, Any]
 _ID_BATCH = 500
@@ -15,7 +16,7 @@ _COMPARED = (
     "price_lines",
 )  # fmt: skip
 _COSTED = (
-    "id", "created_ms", "offer", "model", "model_served", "attempts", "prompt_tokens", "cached_tokens",
+    "id", "created_ms", "provider", "offer", "model", "model_served", "attempts", "prompt_tokens", "cached_tokens",
     "completion_tokens", "cost_nano", "cost_currency",
 )  # fmt: skip
 
@@ -54,11 +55,12 @@ def calls_of_span(
 
 
 def costed_calls(conn: sa.Connection, provider: str, span: tuple[int, int]) -> Iterator[Row]:
-    """Yield what a provider's calls of a span [from, to) used and cost."""
+    """Yield what a provider's calls of a span [from, to) used and cost; of those that several told, its own parts."""
+    own = sa.or_(calls.c.provider == provider, calls.c.evidence.like("%continued:%"))
     statement = (
         sa.select(*(calls.c[name] for name in _COSTED))
-        .where(calls.c.provider == provider, calls.c.created_ms >= span[0], calls.c.created_ms < span[1])
+        .where(own, calls.c.created_ms >= span[0], calls.c.created_ms < span[1])
         .order_by(calls.c.created_ms, calls.c.id)
     )
     for each in conn.execute(statement).mappings():
-        yield dict(each)
+        yield from (row for row in told_by_each(dict(each)) if row["provider"] == provider)

@@ -56,6 +56,7 @@ class CallRecord(NamedTuple):
 
 
 COLUMNS = CallRecord._fields
+OUTRUN = "cancelled: another attempt spoke first"  # what is said of an attempt that was outrun
 
 
 def shown_lines(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -76,3 +77,18 @@ def attempts_told(attempts: Iterable[Mapping[str, Any]], *, costs: bool = False)
             shown["cost"] = {"amount": amount_text(each["cost"]["nano"]), "currency": each["cost"]["currency"]}
         told.append(shown)
     return told
+
+
+def told_by_each(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a call once for each attempt that told a part of its answer, with its counts and cost; mostly as it is."""
+    parts = [each for each in row["attempts"] if "usage" in each and each["message"] != OUTRUN]
+    if len(parts) < 2:  # noqa: PLR2004 - one attempt told all of it
+        return [dict(row)]
+    found = []
+    for each in parts:
+        used, cost = each["usage"], each.get("cost", {})
+        counts = {name: used[name] for name in ("prompt_tokens", "cached_tokens", "completion_tokens")}
+        facts = {"provider": each["provider"], "offer": each["offer"], "attempts": [each], **counts}
+        priced = {"cost_nano": cost.get("nano"), "cost_currency": cost.get("currency")}
+        found.append({**row, **facts, **priced, "model_served": row["model_served"] if each is parts[-1] else None})
+    return found

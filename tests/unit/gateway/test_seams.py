@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smartoken.billing.prices import Rates, Tariff, Tier
 from smartoken.catalog.offers import Abilities, Model, Offer, Reasoning
-from smartoken.errors import FailureClass, InvalidRequestError, UpstreamCutError
+from smartoken.errors import FailureClass, UpstreamCutError
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Part, Target
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.protocols.chat import read_chat
@@ -192,12 +192,12 @@ def test_thinking_is_off_for_the_rest_whatever_was_asked():
 
 LIMITS = [
     # the limit, pieces, whether the limit covers thinking, thinking, what is left (None: it may be used up)
-    (100, ["one"] * 10, True, [], 90),
-    (100, ["one"] * 10, True, ["two"] * 5, 85),
-    (10, ["one"] * 10, True, [], None),
-    (10, ["one"] * 9, True, [], 1),
-    (5, ["12345678"], True, [], None),  # by our count a digit is a token: rather too little than past the limit
-    (100, ["one"] * 10, False, ["two"] * 5, 90),
+    (100, ["one "] * 12, True, [], 85),
+    (100, ["one "] * 12, True, ["two "] * 4, 80),
+    (15, ["one "] * 12, True, [], None),
+    (16, ["one "] * 12, True, [], 1),
+    (10, ["12345678"], True, [], None),  # by our count a digit is a token: rather too little than past the limit
+    (100, ["one "] * 12, False, ["two "] * 4, 85),
 ]
 
 
@@ -246,14 +246,27 @@ def test_a_call_ends_as_its_last_part_did_and_used_what_all_of_them_used():
     assert [each.usage for each in whole.attempts] == [first, TokenUsage(20, 5)]
 
 
-def test_a_part_whose_provider_finds_the_request_at_fault_in_its_middle_is_not_charged():
+FAULTS = [
+    # how the remainder broke off, whose error the client is told: that one's, or the cut's before it
+    (FailureClass.REFUSAL, True),
+    (FailureClass.CUT, True),
+    (FailureClass.TIMEOUT, True),
+    (FailureClass.REQUEST_FAULT, False),
+    (FailureClass.CONTEXT_LENGTH, False),
+]
+
+
+@pytest.mark.parametrize(("failure", "told_of_it"), FAULTS)
+def test_what_a_provider_finds_at_fault_in_our_own_request_is_not_told_as_the_clients(failure, told_of_it):
     story, whole = told(a_call(), "So")
-    before = whole.usage
-    error = InvalidRequestError("no", param=None)
-    rest = Outcome(EndReason.UPSTREAM_ERROR, 200, error, TokenUsage(9, 9), target=whole.target, attempts=whole.attempts)
+    before, cut = whole.usage, whole.error
+    error = UpstreamCutError("again")
+    whole.attempts.append(Attempt("up2:test/alpha", "up2", "main", 9, failure=failure))
+    rest = Outcome(EndReason.UPSTREAM_CUT, 200, error, TokenUsage(9, 9), target=whole.target, attempts=whole.attempts)
     join(whole, rest, story)
-    assert (whole.end, whole.usage, whole.parts) == (EndReason.UPSTREAM_CUT, before, ())
-    assert story.over
+    assert whole.error is (error if told_of_it else cut)
+    assert len(whole.parts) == 2  # what was delivered is billed either way
+    assert whole.usage.completion == before.completion + 9
 
 
 BANDED = (Tier(100, None, Rates(1_001, 1_001, 1_001, 2_003, 0)), Tier(None, None, Rates(5_009, 5_009, 5_009, 7_001, 1)))
