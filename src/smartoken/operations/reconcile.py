@@ -65,7 +65,7 @@ def run(conn: Connection, work: Work, directory: Directory, asked: Question) -> 
         percent = Decimal(USUAL_TOLERANCE[asked.kind] if asked.tolerance is None else asked.tolerance)
     except InvalidOperation:
         percent = Decimal(-1)
-    if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+    if percent.is_nan() or not 0 <= percent <= 100:  # noqa: PLR2004 - percent
         raise InvalidRequestError("`tolerance` is a percentage from 0 to 100.", param="tolerance")
     try:
         found = _usage(conn, work, asked, percent) if asked.kind == USAGE else _bill(conn, directory, asked, percent)
