@@ -41,7 +41,7 @@ from smartoken.gateway.settle import Settler, Tariffs
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.ids import ENTROPY_BYTES, new_id
 from smartoken.jobs import Bench, Jobs
-from smartoken.operations import calls, checks, drills, environment, exposures, prices, transitions
+from smartoken.operations import calls, campaigns, checks, drills, environment, exposures, prices, transitions
 from smartoken.operations.directory import Extras
 from smartoken.operations.directory_watch import DirectoryWatch
 from smartoken.operations.environment import EnvironmentKey, providers_of
@@ -358,6 +358,9 @@ def web_plane(worker: Worker, control: Guard, address: str) -> ASGI:
         version=__version__,
         history=lambda model: worker.store.db.run_read(prices.history, model),
         changes=lambda: worker.store.db.run_read(prices.changes),
+        campaign=lambda slug: worker.store.db.run_read(
+            campaigns.published_rules, slug, worker.clock.now_ns() // 1_000_000
+        ),
         rests=lambda: worker.store.db.run_read(transitions.of_the_day),
         resting_s=resting_s,
         hosts=allowed_hosts(settings.host, public),

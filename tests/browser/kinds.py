@@ -21,6 +21,7 @@ PAGES = {
     "concept": "/docs/fallback",
     "api": "/docs/api",
     "api-topic": "/docs/api/keys",
+    "abilities": "/docs/abilities",
     "upstream-errors": "/docs/errors/upstream",
     "provider-keys": "/docs/provider-keys",
     "migrate": "/migrate/openrouter",

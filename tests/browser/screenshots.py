@@ -24,6 +24,10 @@ README = (
 )
 CHECK = "const form = document.querySelector('form[method=post]'); form.submit(); true"
 SCALE = 0.6
+# A picture names the usual port and data dir, not those of the moment.
+PLAIN = """(() => { const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) walk.currentNode.textContent = walk.currentNode.textContent
+    .replaceAll('%s', 'data').replaceAll('%s', 'http://127.0.0.1:8000'); })()"""
 
 
 def readme() -> int:
@@ -36,6 +40,7 @@ def readme() -> int:
             found.show(address + PAGES[page])
             if page == "check":
                 found.leave(CHECK)
+            found.run(PLAIN % (folder, address))
             found.picture(place / f"{name}.png", whole=False, scale=SCALE)
     sys.stdout.write(f"{len(README)} pictures in {place}\n")
     return 0

@@ -105,6 +105,21 @@ def one(conn: Connection, work: Work, named: str) -> dict[str, Any]:
     return {**shown(conn, work, row), "draft_rules": rules_text(read_terms(row["draft"])), "versions": versions}
 
 
+def published_rules(conn: Connection, slug: str, now_ms: int) -> dict[str, Any] | None:
+    """Return the rules in force for the public page; None where nothing of this name was ever published."""
+    row = campaigns.campaign_named(conn, slug)
+    if row is None or row["slug"] != slug or row["version"] is None:
+        return None
+    campaign = claims.campaign_of(conn, row)
+    return {
+        "name": campaign.terms.name,
+        "state": state_of(campaign, now_ms).value,
+        "terms": shown_terms(campaign.terms),
+        "rules_version": row["version"],
+        "rules": rules_text(campaign.terms),
+    }
+
+
 def create(conn: Connection, work: Work, slug: str, wanted: Wanted) -> dict[str, Any]:
     """Make a campaign as a draft.
 

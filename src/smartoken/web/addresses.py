@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from smartoken.web.pages import catalog, changes, documents, exports, feeds, home, money, state, support, switch
+from smartoken.web.pages import catalog, changes, documents, exports, feeds, home, money, rules, state, support, switch
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked
 
@@ -27,6 +27,7 @@ PLAIN: Mapping[str, Page] = {
     "/families": catalog.families,
     "/pricing": money.pricing,
     "/docs": documents.index,
+    "/docs/abilities": catalog.abilities,
     "/docs/api": documents.api,
     "/docs/errors/upstream": support.upstream_errors,
     "/docs/provider-keys": support.provider_keys,
@@ -54,6 +55,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], Page], ...] = (
     (re.compile(r"/models/(?P<model>[a-z0-9._-]+/[A-Za-z0-9._:-]+)"), catalog.model),
     (re.compile(r"/families/(?P<family>[a-z0-9._-]+)"), catalog.family),
     (re.compile(r"/docs/api/(?P<topic>[a-z-]+)"), documents.api_topic),
+    (re.compile(r"/campaigns/(?P<slug>[a-z0-9-]{1,64})"), rules.campaign),
     (re.compile(r"/help/errors/(?P<code>[a-z_]+)"), support.error),
 )
 POSTED: frozenset[str] = frozenset({"/migrate/check"})

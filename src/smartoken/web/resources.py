@@ -25,8 +25,8 @@ class DirectoryView(Protocol):
 class Site:
     """The web plane's resources. ``hosts`` are the names it answers to (without port); None: to any.
 
-    Pages come from the directory that the worker holds in memory anyway. Three kinds read the store, once each: a
-    model's page (the history of its price), the changelog (changes of prices) and the status (what rested).
+    Pages come from the directory that the worker holds in memory anyway. Four kinds read the store, once each: a
+    model's page (the history of its price), the changelog (changes of prices), the status (what rested) and a campaign.
     """
 
     directory: DirectoryView
@@ -39,6 +39,7 @@ class Site:
     version: str
     history: Callable[[str], Sequence[Mapping[str, Any]]]  # a model's prices, newest first: one read of the store
     changes: Callable[[], Sequence[Mapping[str, Any]]]  # of prices, newest first: one read of the store
+    campaign: Callable[[str], Mapping[str, Any] | None]  # its published rules, by short name: one read of the store
     rests: Callable[[], Sequence[Mapping[str, Any]]]  # transitions of breakers in the last day: one read of the store
     now_ms: Callable[[], int]
     resting_s: Callable[[ServedOffer], float]  # how long a route is not tried, 0: it is in use

@@ -21,6 +21,7 @@ from smartoken.billing.wallet import post as posted
 from smartoken.campaigns import queries as campaigns
 from smartoken.money import parse_amount
 from smartoken.operations import audit, claims, claw_backs
+from smartoken.operations import campaigns as operations
 from smartoken.operations.rights import SYSTEM
 
 USD = 1_000_000_000
@@ -36,6 +37,22 @@ def states(room, slug="autumn"):
 def tick(room):
     """What the job of every minute does."""
     return room.office.db.run_write(claims.tick, room.work(SYSTEM))
+
+
+def test_the_public_page_has_the_rules_in_force_and_nothing_of_a_draft(room):
+    a_campaign(room, publish=False, invited=["somebody@example.com"])
+    now_ms = room.office.clock.now_ms()
+
+    def public():
+        return room.office.db.run_read(operations.published_rules, "autumn", now_ms)
+
+    assert public() is None
+    post(room, "/admin/campaigns/autumn/publish")
+    found = public()
+    assert found["state"] == "running"
+    assert "You get a grant of $" in found["rules"]
+    assert "somebody@example.com" not in found["rules"]
+    assert room.office.db.run_read(operations.published_rules, "winter", now_ms) is None
 
 
 def test_a_campaign_runs_from_draft_to_end_and_each_transition_is_audited(room):

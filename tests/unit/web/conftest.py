@@ -118,6 +118,7 @@ def visitor_of(loaded, **changes):
         history=lambda _model: [],
         changes=list,
         rests=list,
+        campaign=lambda _slug: None,
         resting_s=lambda _offer: 0.0,
         hosts=frozenset({"gate.test"}),
     )

@@ -128,7 +128,7 @@ def test_each_kind_of_page_reads_the_store_as_often_as_it_may_and_never_when_it_
     def counted(answer):
         return lambda *_: reads.append(answer) or answer
 
-    visitor = fresh(history=counted([later, before]), changes=counted([]), rests=counted([]))
+    visitor = fresh(history=counted([later, before]), changes=counted([]), rests=counted([]), campaign=counted(None))
     kinds = {each.id: each for each in visitor.held.current.models.values() for each in (each.model,)}
     once = {*(f"/models/{each}" for each in kinds), "/changelog", "/changelog.xml", "/status", "/status.xml"}
     others = [
@@ -150,6 +150,9 @@ def test_each_kind_of_page_reads_the_store_as_often_as_it_may_and_never_when_it_
         count = len(reads)
         assert visitor.ask(path).status == (404 if path == "/nowhere" else 200)
         assert len(reads) - count == int(path in once or path == "/status.json"), path
+    count = len(reads)
+    assert visitor.ask("/campaigns/autumn").status == 404
+    assert len(reads) == count + 1
     count = len(reads)
     said = visitor.ask("/models/sandbox/echo").text
     visitor.ask("/changelog")

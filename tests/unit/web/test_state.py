@@ -1,4 +1,4 @@
-"""The status page, its feed, and the changes of models and prices."""
+"""The status page, its feed, the changes of models and prices, and the rules of campaigns."""
 
 import re
 from dataclasses import replace
@@ -127,3 +127,18 @@ def test_the_changelog_shows_prices_that_changed_and_can_be_narrowed(fresh):
 
 def test_no_price_that_changed_is_said_so(fresh):
     assert "No price has changed on this server" in fresh().ask("/changelog?kind=Price").text
+
+
+@pytest.mark.parametrize(("state", "said"), [("running", "It is running."), ("ended", "nothing is given any more")])
+def test_the_page_of_a_campaign_holds_every_sentence_of_its_rules(fresh, state, said):
+    rules = "Autumn: rules\n\nYou get <a grant>.\nIt pays for calls.\n"
+    terms = {"amount": "5.00", "budget": "500.00", "triggers": ["code", "first_call"], "models": ["test/*"]}
+    told = {"name": "Autumn & more", "state": state, "terms": terms, "rules_version": "rules_1", "rules": rules}
+    visitor = fresh(campaign=lambda slug: told if slug == "autumn" else None)
+    page = visitor.ask("/campaigns/autumn").text
+    assert said in page
+    assert "<li>You get &lt;a grant&gt;.</li><li>It pays for calls.</li>" in page
+    assert "Autumn &amp; more" in page
+    assert "/api/v1/wallet/redeem" in page
+    assert visitor.ask("/campaigns/winter").status == 404
+    assert visitor.ask("/campaigns/Not-A-Name").status == 404

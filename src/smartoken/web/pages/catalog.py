@@ -13,6 +13,7 @@ from smartoken.operations.served import ServedModel
 from smartoken.providers.registry import DIALECTS
 from smartoken.tokens import TokenUsage
 from smartoken.web import figures, filters, quirks, samples, views
+from smartoken.web.pages.menus import docs_menu
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked, Site, moved
 from smartoken.web.views import Row
@@ -201,6 +202,27 @@ def _abilities(served: ServedModel) -> list[tuple[str, str, str]]:
             rows.append(("Effort words", ", ".join(think.efforts), "reasoning_effort"))
         rows.append(("`max_tokens` covers thinking", figures.yes_no(think.limit_covers_reasoning), "max_tokens"))
     return rows
+
+
+def abilities(renderer: Renderer, asked: Asked) -> Answer:
+    """Return what each current model takes, all beside each other."""
+    rows = []
+    for served in renderer.site.models:
+        model, can, think = served.model, served.model.abilities, served.model.reasoning
+        if model.status != views.CURRENT or model.vendor == views.PLAY:
+            continue
+        off = figures.yes_no(think.can_disable) if think.supported else ""
+        facts = (can.tools, can.json_mode, can.json_schema, "image" in model.input_modalities, can.prefix)
+        words = [*map(figures.yes_no, facts), can.cache or "unknown", "yes" if think.supported else "no", off]
+        rows.append((model, [*words, ", ".join(think.efforts) if think.supported else ""]))
+    return renderer.page(
+        "abilities.html",
+        title="What each model takes",
+        description="Tools, JSON mode and schema, images, prefix, caching and thinking of every current model.",
+        path=asked.path,
+        rows=sorted(rows, key=lambda row: row[0].name.lower()),
+        groups=docs_menu(renderer),
+    )
 
 
 def _near(renderer: Renderer, row: Row) -> list[Row]:

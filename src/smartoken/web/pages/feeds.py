@@ -16,6 +16,7 @@ _MADE = (
     "/families",
     "/pricing",
     "/docs",
+    "/docs/abilities",
     "/docs/api",
     "/docs/errors/upstream",
     "/docs/provider-keys",

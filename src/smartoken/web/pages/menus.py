@@ -12,6 +12,12 @@ _HIDDEN = ("/docs/decisions",)
 # Made by the program beside the Markdown: address, title, group, what it says.
 MADE = (
     ("/docs/api", "API reference", "Reference", "Every endpoint under /api/v1, made from our own OpenAPI."),
+    (
+        "/docs/abilities",
+        "What each model takes",
+        "Reference",
+        "Tools, JSON, images, thinking: model by model.",
+    ),
     ("/help/errors", "Errors", "Reference", "Every code with its cause, its fix, and whether it is billed."),
     ("/docs/errors/upstream", "Provider errors", "Reference", "What providers' own codes mean and what happens then."),
     ("/docs/provider-keys", "Provider keys from abroad", "Start", "Host, company and currency of each provider."),
