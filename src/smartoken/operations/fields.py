@@ -14,6 +14,7 @@ from smartoken.operations.setup_accounts import PERIODS, SLUG, instant_ms, origi
 
 LIMITS = ("rpm", "tpm", "concurrency")
 _MOST_RATE = 10**9
+_END_MS = 221_845_392_000_000  # the year 9000; a month more or less is an instant too
 
 
 def text(value: str, param: str, most: int) -> str:
@@ -120,6 +121,9 @@ def limit(value: int, param: str) -> int:
 def instant(value: str, param: str) -> int:
     """Return an instant of RFC 3339 in milliseconds since the epoch."""
     try:
-        return instant_ms(value)
+        found = instant_ms(value)
     except (ValueError, OverflowError) as problem:
         raise InvalidRequestError(f'`{param}` must be such as "2027-01-31T00:00:00Z".', param=param) from problem
+    if not 0 <= found < _END_MS:
+        raise InvalidRequestError(f"`{param}` must lie between the years 1970 and 9000.", param=param)
+    return found

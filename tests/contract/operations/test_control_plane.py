@@ -445,3 +445,9 @@ def test_what_no_database_can_hold_is_refused_before_it_is_asked(room, method, p
     answer = room.ask(method, path, body)
     assert answer.status == 400, answer
     assert answer.body["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_instant_at_the_edge_of_the_calendar_is_refused_by_name(room, instant):
+    answer = room.ask("GET", f"/api/v1/admin/margins?to={instant}")
+    assert (answer.status, answer.body["error"]["param"]) == (400, "to")
