@@ -404,7 +404,7 @@ def error_body(
         "remedy": error.remedy_text,
     }
     if error.retry_after_s is not None:
-        fields["retry_after_s"] = error.retry_after_s
+        fields["retry_after_s"] = max(1, -int(-error.retry_after_s // 1))  # whole seconds, as the header has them
     for name, value in error.details.items():
         fields.setdefault(name, value)
     return {"error": fields}

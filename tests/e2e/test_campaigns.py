@@ -75,7 +75,7 @@ def test_campaigns_and_codes_are_run_by_command(shop):
         ["test/*"],
         "2100-01-01T00:00:00.000Z",
     )
-    assert "spring is draft" in shop("campaign", "change", "spring", "--amount", "3.00").stdout
+    assert "spring is a draft" in shop("campaign", "change", "spring", "--amount", "3.00").stdout
     assert "`--amount`" in shop("campaign", "change", "spring", "--amount", "lots", code=2).stderr
     assert "There is no campaign 'none'" in shop("campaign", "show", "none", code=2).stderr
     dry = json.loads(shop("campaign", "dry-run", "spring", "--account", "acme", "--account", "other", "--json").stdout)

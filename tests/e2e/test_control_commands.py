@@ -154,6 +154,10 @@ BAD_INPUT = [
     (("apply",), "Missing argument"),
     (("nonsense",), "No such command"),
     (("key", "rotate", "acme"), "name it by its id, or as account/name"),
+    (
+        ("campaign", "create", "Bad Name", "--trigger", "code", "--amount", "1", "--budget", "1"),
+        "`NAME` must be lower-case",
+    ),
     (("key", "rotate", "acme/none"), "There is no account 'acme'"),
     (("key", "create", "--account", "none", "--name", "x"), "There is no account 'none'"),
     (("probe", "nobody"), "There is no provider 'nobody'"),

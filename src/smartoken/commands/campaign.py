@@ -64,9 +64,14 @@ def _say_state(found: Mapping[str, Any], *, json_output: bool) -> None:
     if json_output:
         say_json(found)
         return
-    say(f"{found['slug']} is {found['state']}; rules {found['rules_version'] or 'not published'}.")
+    name = found["slug"]
+    if found["rules_version"] is None:
+        say(f"{name} is a draft: try it with `smartoken campaign dry-run {name}`, "
+            f"put it into force with `smartoken campaign publish {name}`.")  # fmt: skip
+        return
+    say(f"{name} is {found['state']}; rules {found['rules_version']}.")
     if found["draft"] is not None:
-        say("Its draft differs from what is in force; `smartoken campaign publish` puts it into force.")
+        say(f"Its draft differs from what is in force; `smartoken campaign publish {name}` puts it into force.")
 
 
 @app.command("list")

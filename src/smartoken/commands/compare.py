@@ -220,6 +220,8 @@ def compare(
         lines = [[",".join(row[each]) if each == "reasons" else row[each] for each in headers] for row in rows]
         say(table(headers, lines))
         say(f"Outputs are in {folder}.")
+        if target.key == kept_key(invocation(context).settings().data_dir) and any(row["failures"] for row in rows):
+            say("Called with the demo key, which is for sandbox/* alone; --key or SMARTOKEN_API_KEY name another.")
     if all(row["failures"] == row["calls"] for row in rows):
         raise typer.Exit(FAILED)
 

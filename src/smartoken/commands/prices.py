@@ -54,7 +54,7 @@ def draft(
     *,
     json_output: Json = False,
 ) -> None:
-    """Make a draft from FILE and show what it would change; nothing counts until it is published."""
+    """Make a draft from FILE; `diff` shows what it would change, and nothing counts until it is published."""
     body = {**object_in(file, "`sell`, `cost` or `lists`"), "note": note, "from": start}
     made = ask(context, "POST", f"{ROOT}/publications", {name: each for name, each in body.items() if each is not None})
     if json_output:
@@ -105,7 +105,11 @@ def publish(context: typer.Context, publication: Id, start: From = None, *, json
 @app.command("undo")
 def undo(context: typer.Context, publication: Id, *, json_output: Json = False) -> None:
     """Publish what stood before a publication."""
-    _say(ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo"), json_output=json_output)
+    made = ask(context, "POST", f"{ROOT}/publications/{quote(publication)}/undo")
+    if json_output:
+        say_json(made)
+    else:
+        say(f"{made['id']} undoes {publication} and counts from {made['from']}.")
 
 
 def _say(made: dict[str, Any], *, json_output: bool) -> None:

@@ -26,10 +26,10 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Invocation:
-    """One run of the command line: the environment that it was started in, and the options of its command."""
+    """One run of the command line: the environment that it was started in, and what its command takes."""
 
     environment: Mapping[str, str]
-    flags: dict[str, str] = field(default_factory=dict)  # an option's name -> how it is written
+    flags: dict[str, str] = field(default_factory=dict)  # an option's or argument's name -> how it is written
 
     def settings(self) -> Settings:
         """Return the settings; raises ``SettingError``."""
@@ -40,8 +40,10 @@ def invocation(context: typer.Context) -> Invocation:
     """Return the run that a command belongs to."""
     found: Invocation = context.find_root().obj
     found.flags = {
-        str(each.name): max(each.opts, key=len) for each in context.command.params if each.param_type_name == "option"
+        str(each.name): max(each.opts, key=len) if each.param_type_name == "option" else str(each.metavar or each.name)
+        for each in context.command.params
     }
+    found.flags.setdefault("slug", found.flags.get("name", "slug"))
     return found
 
 

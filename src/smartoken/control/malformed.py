@@ -37,6 +37,7 @@ _WORDS = {
     "too_long": "must have at most {max_length} entries",
     "too_short": "must have at least {min_length} entries",
 }
+_SEND = "Send a JSON object, {} where nothing is to be said, with the header `Content-Type: application/json`."
 _OTHER = "is not what is taken here; see /api/openapi.json"
 
 
@@ -45,12 +46,14 @@ def malformed(found: Sequence[Mapping[str, Any]]) -> InvalidRequestError:
     first: Mapping[str, Any] = found[0] if found else {}
     kind = str(first.get("type", ""))
     if kind == "json_invalid":
-        return InvalidRequestError("The body is not valid JSON.")
+        return InvalidRequestError("The body is not valid JSON.", remedy=_SEND)
     place = [str(each) for each in first.get("loc", ())]
     param = ".".join(place[1:]) or None
     context = first.get("ctx")
     words = _WORDS.get(kind, _OTHER).format_map(context if isinstance(context, Mapping) else {})
     if param is None and kind == "missing":
-        return InvalidRequestError("The body is empty; send a JSON object.")
+        return InvalidRequestError("The body is empty; send a JSON object.", remedy=_SEND)
+    if param is None and kind == "model_attributes_type":
+        return InvalidRequestError("The body is no JSON object, or its content type does not say JSON.", remedy=_SEND)
     subject = f"`{param}`" if param is not None else "The body"
     return InvalidRequestError(f"{subject} {words}.", param=param)

@@ -172,7 +172,7 @@ MARGIN_GROUPS: Mapping[str, Any] = {
 
 
 def margin_sums(conn: sa.Connection, group_by: str, span: tuple[int, int]) -> list[dict[str, Any]]:
-    """Return charges and costs by group, currency and exchange rate; play money is no revenue and stays out."""
+    """Return charges and costs by group, currency and rate; play money and refused calls stay out."""
     group = MARGIN_GROUPS[group_by]
     unknown = sa.func.sum(sa.case((calls.c.cost_nano.is_(None), 1), else_=0))
     statement = (
@@ -190,6 +190,7 @@ def margin_sums(conn: sa.Connection, group_by: str, span: tuple[int, int]) -> li
         .outerjoin(api_keys, api_keys.c.id == calls.c.key_id)
         .where(calls.c.created_ms >= span[0], calls.c.created_ms < span[1])
         .where(sa.func.coalesce(calls.c.provider, "") != _PLAY)
+        .where(sa.or_(calls.c.provider.is_not(None), calls.c.charge_nano != 0))  # what was refused here cost nobody
         .group_by(group, calls.c.cost_currency, calls.c.fx_id)
     )
     figures = ("calls", "charge", "uncosted", "cost", "unknown")

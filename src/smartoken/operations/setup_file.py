@@ -109,8 +109,15 @@ def _read_site(table: Table) -> Item:
     if "markup" in table:
         shown["markup"] = _markup(table)
     if "approval_limit" in table:
-        shown["approval_limit"] = amount_text(table.amount("approval_limit"))
+        shown["approval_limit"] = amount_text(_approval_limit(table))
     return Item(Kind.SITE, "", {**shown, "show_providers": shows}, where=table)
+
+
+def _approval_limit(table: Table) -> int:
+    found = table.amount("approval_limit")
+    if found < 0:
+        raise table.error('`approval_limit` must be at least "0", which lets each of them wait', "approval_limit")
+    return found
 
 
 def _markup(table: Table) -> str:
@@ -305,5 +312,7 @@ def _check_shares(table: Table, offers: list[Item]) -> None:
         inside = [each for each in offers if each.view["tier"] == tier]
         total = sum(each.view["share"] for each in inside)
         if total != _SHARE:
+            for each in offers:
+                (each.where or table).done()  # a misspelt `tier` or `share` is told as such
             where = inside[-1].where or table
             raise where.error(f"the shares of tier {tier} add to {total}, not 100", "share")

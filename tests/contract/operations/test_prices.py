@@ -296,6 +296,14 @@ def test_margins_take_the_rate_kept_with_each_call(shop):
     assert row["margin_percent"] == "73.0"
 
 
+def test_calls_that_were_refused_before_any_provider_are_no_part_of_a_margin(shop):
+    nothing = {"cost_nano": None, "cost_currency": None, "fx_id": None, "charge_nano": 0, "provider": None}
+    shop.calls(a_call(shop, 1, "acme"), a_call(shop, 2, "acme", model="made/up", **nothing))
+    found = shop.read(margins.report, "model", (None, None))
+    assert [each["model"] for each in found["data"]] == ["test/alpha"]
+    assert (found["total"]["calls"], found["total"]["calls_without_cost"]) == (1, 0)
+
+
 def test_an_exchange_rate_of_the_file_acts_on_costs_from_its_day(shop):
     shop.apply(SETUP + '[[fx]]\npair = "CNY/USD"\nrate = "0.15"\nvalid_from = 2026-11-03\nsource = "test"\n')
     assert sold(shop).offers[0].fx_id == "fx:CNY/USD:2026-11-03:150000000"

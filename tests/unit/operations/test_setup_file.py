@@ -45,6 +45,7 @@ WRONG = [
     (MODEL, 'input = "0.50", cached', 'input = "0.1234567", cached', "decimal places"),
     (MODEL, 'output = "1.50" }', 'outptu = "1.50" }', "missing key `output`"),
     (MODEL, "share = 100", "share = 60", "add to 60, not 100"),
+    (MODEL, "share = 100", "share = 60\nteir = 2", "unknown key `teir`"),
     (MODEL, "share = 100", "share = 101", "from 1 to 100"),
     (MODEL, "tier = 1", "tier = 0", "from 1"),
     (MODEL, 'upstream_model = "alpha-up"', "", "missing key `upstream_model`"),
@@ -81,6 +82,7 @@ WRONG = [
     (SITE, "show_providers = true", 'show_providers = "no"', "true or false"),
     (SITE, 'support_email = "help@example.test"', 'support_email = "help"', "address such as"),
     (SITE, 'name = "Example"', 'nme = "Example"', "did you mean `name`"),
+    (SITE, 'name = "Example"', 'approval_limit = "-3"', '`approval_limit` must be at least "0"'),
 ]
 
 
