@@ -30,6 +30,7 @@ MODELS = [
     ("test/garbles", [("deepseek", f"{TEXT}&fault=malformed&after=9"), ("moonshot", TEXT)]),
     ("test/unfinished", [("moonshot", f"{TEXT}&fault=done-without-finish&after=9"), ("deepseek", TEXT)]),
     ("test/third", [("deepseek", f"{TEXT}&cut_after=9"), ("deepseek", "overloaded"), ("qwen", TEXT)]),
+    ("test/lacks", [("deepseek", f"{TEXT}&cut_after=9"), ("deepseek", "no-such-model"), ("qwen", TEXT)]),
     ("test/twice", [("deepseek", f"{TEXT}&cut_after=9"), ("moonshot", f"{TEXT}&cut_after=9"), ("qwen", TEXT)]),
     ("test/thrice", [*[("moonshot", f"{TEXT}&cut_after=9")] * 3, ("qwen", TEXT)]),
     ("test/thinks", [("moonshot", f"{TEXT}&think=5&cut_after=9"), ("deepseek", TEXT)], THINKS),
@@ -381,3 +382,11 @@ def test_many_at_once_that_are_continued_never_spend_more_than_their_budget(gate
     assert any(each["evidence"] == "continued:1" for each in stored)
     budget = httpx2.get(f"{gateway.base_url}/key", headers={"authorization": f"Bearer {secret}"}).json()["budget"]
     assert (budget["held"], budget["used"]) == (amount_text(0), amount_text(charged))
+
+
+def test_a_path_that_lacks_the_model_rests_nothing_of_the_usual_one(gateway, whole):
+    answer = call(gateway, "test/lacks")
+    assert text_of(answer) == whole
+    assert [each["failure"] for each in shown(gateway, answer)["attempts"]] == ["cut", "key_lacks_model", None]
+    resting = [each.offer for each in gateway.worker.desk.breakers()]
+    assert "up2-lacks-test:test/lacks" not in resting

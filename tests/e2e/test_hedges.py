@@ -22,10 +22,11 @@ CUT = "echo?tokens=20&cut_after=9"
 MODELS = [
     ("test/slow", [("openai", SLOW), ("openai", QUICK)]),
     ("test/quick", [("openai", QUICK, CHEAP), ("openai", QUICK)]),
-    ("test/both-slow", [("openai", SLOW, CHEAP), ("openai", "echo?tokens=20&first_ms=1500", CHEAP)]),
+    ("test/both-slow", [("openai", SLOW, CHEAP), ("openai", "echo?tokens=20&head_ms=2500", CHEAP)]),
     ("test/head", [("openai", "echo?tokens=20&head_ms=900"), ("openai", QUICK)]),
     ("test/bad-second", [("openai", SLOW), ("openai", "overloaded"), ("openai", QUICK)]),
     ("test/alone", [("openai", SLOW)]),
+    ("test/long", [("openai", "echo?tokens=20&first_ms=20&pace_ms=25"), ("openai", QUICK)]),
     ("test/regions", [("openai", SLOW, SG), ("openai", QUICK, CN), ("openai", QUICK, SG)]),
     ("test/bounded", [("openai", SLOW), ("openai", QUICK)]),
     ("test/budget", [("openai", SLOW), ("openai", QUICK)]),
@@ -104,6 +105,7 @@ WON = [
     ("test/both-slow", [(2, None, True, True), (1, None, False, False)]),
     ("test/bad-second", [(2, "provider_capacity", True, False), (1, None, False, False)]),
     ("test/alone", [(1, None, False, False)]),
+    ("test/long", [(1, None, False, False)]),  # it spoke in time, and goes on for long
     ("test/hang", [(1, "timeout", False, False), (2, "timeout", True, False), (3, None, False, False)]),
 ]
 

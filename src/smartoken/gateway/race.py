@@ -131,11 +131,10 @@ class Race:
 
     async def end(self) -> None:
         """Cancel whatever still runs, and wait until it is gone."""
-        left = [each for each in self.runners if each.task is not None and not each.task.done()]
-        for each in left:
-            each.stop()
-        if left:
-            await asyncio.gather(*(each.task for each in left if each.task is not None), return_exceptions=True)
+        for each in self.runners:
+            if each.task is not None and not each.task.done():
+                each.stop()
+        await asyncio.gather(*(each.task for each in self.runners if each.task is not None), return_exceptions=True)
 
 
 def _failure_of(task: asyncio.Task[None] | None) -> Failure | None:

@@ -358,7 +358,10 @@ class Relay:
         attempt.failure, attempt.message = failure.kind, failure.message
         attempt.status, attempt.upstream_code = failure.status or attempt.status, failure.upstream_code
         attempt.retry_after_s = failure.retry_after_s
-        self._upstreams.failed(target, failure)
+        if target.path is not None and failure.kind is FailureClass.KEY_LACKS_MODEL:
+            self._upstreams.abandoned(target)  # what another path lacks says nothing of the usual one
+        else:
+            self._upstreams.failed(target, failure)
 
     async def _attempt(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
         """Make one attempt; on return the outcome is complete.
