@@ -131,6 +131,7 @@ class WholeCallAnswer(CallAnswer):
     overrun_usd: str
     price_lines: list[dict[str, Any]]
     cost: dict[str, Any] | None
+    reason: str
     evidence: str | None
     client_ip: str | None
 

@@ -14,6 +14,7 @@ from smartoken.ids import is_id
 from smartoken.money import amount_text, rate_text
 from smartoken.operations.directory import Directory, ServedModel
 from smartoken.routing.routes import breach
+from smartoken.usage.reasons import reason_of
 from smartoken.usage.records import CallRecord, attempts_told, shown_lines
 
 
@@ -176,6 +177,7 @@ def shown_call(record: CallRecord, *, show_providers: bool) -> dict[str, Any]:
         "ttft_ms": record.ttft_ms,
         "total_ms": record.total_ms,
         "attempts": attempts,
+        "reason": reason_of(record._asdict()),
         "evidence": record.evidence,
     }
 

@@ -14,6 +14,7 @@ from smartoken.operations.rights import ActorKind, Permission, may, scope
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_stored import SITE_FACT, json_fact
 from smartoken.usage.queries import call_by_id
+from smartoken.usage.reasons import reason_of
 from smartoken.usage.records import CallRecord, attempts_told, shown_lines
 from smartoken.usage.report_queries import CallFilter, call_row, call_rows
 
@@ -78,6 +79,7 @@ def show(conn: Connection, work: Work, call_id: str) -> dict[str, Any]:
         "overrun_usd": amount_text(row["overrun_nano"]),
         "price_lines": shown_lines(row["price_lines"]),
         "cost": _cost(conn, row) if costs else None,
+        "reason": reason_of(row),
         "evidence": row["evidence"],
         "client_ip": row["client_ip"],
     }
