@@ -122,11 +122,25 @@ def ids(renderer: Renderer, facts: Mapping[str, str]) -> str:
     )
 
 
+def flow(renderer: Renderer, facts: Mapping[str, str]) -> str:
+    """Return steps in their order as a drawing: ``steps="First: what happens | Second: what then"``."""
+    del renderer
+    steps = [each.partition(":") for each in facts.get("steps", "").split(" | ") if each.strip()]
+    if not steps:
+        raise BlockError('a drawing has no steps; write steps="First: what happens | Second: what then"')
+    drawn = "".join(
+        f'<li><b>{escape(name.strip())}</b><span class="small muted">{escape(words.strip())}</span></li>'
+        for name, _, words in steps
+    )
+    return f'<ol class="flow of-{len(steps)}">{drawn}</ol>'
+
+
 BLOCKS: Mapping[str, Block] = {
     "models": models,
     "cost": cost,
     "price": price,
     "file": file,
+    "flow": flow,
     "operator": operator,
     "openrouter-ids": ids,
 }

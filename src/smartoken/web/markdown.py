@@ -211,8 +211,11 @@ def _label(tokens: list[Token]) -> None:
         elif token.type == "tr_open":
             column = 0
         elif token.type == "th_open":
-            text = "".join(each.content for each in tokens[place + 1].children or [])
-            heads.append(text[:1].upper() + text[1:])
+            children = tokens[place + 1].children or []
+            if children and children[0].type == "text":  # a head of a table begins with a capital, code stays as it is
+                children[0].content = children[0].content[:1].upper() + children[0].content[1:]
+            text = "".join(each.content for each in children)
+            heads.append(text)
         elif token.type == "td_open":
             if len(heads) >= _WIDE and column and heads[column]:
                 token.attrSet("data-label", heads[column])

@@ -190,6 +190,12 @@ def test_every_page_of_the_docs_is_in_the_site_map_and_as_markdown(pages, visito
             assert page.title.split()[0].strip("`") in said.text
 
 
+def test_every_concept_has_a_drawing_of_at_most_five_steps(pages):
+    for name in ("streaming", "tools", "json", "reasoning", "caching", "limits", "budgets", "fallback"):
+        drawn = re.findall(r'<ol class="flow of-([345])">(.*?)</ol>', pages[f"/docs/{name}"][0])
+        assert [int(count) for count, _ in drawn] == [steps.count("<li>") for _, steps in drawn] != [], name
+
+
 def test_every_model_has_its_page(pages, visitor):
     for served in visitor.held.current.models.values():
         text, _ = pages[f"/models/{served.model.id}"]
