@@ -81,7 +81,8 @@ class CutResponse:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    with live(tmp_path_factory.mktemp("continuations"), MODELS) as running:
+    with live(tmp_path_factory.mktemp("continuations"), MODELS) as running, httpx2.Client(timeout=20) as http:
+        running.http = http
         yield running
 
 
@@ -105,7 +106,7 @@ def call(gateway, model, secret=None, **more):
     asked = {"provider": {"continuation": True}} if secret is None else {}
     body = {"model": model, "messages": SAMPLE, "stream": True, **asked, **more}
     headers = gateway.headers if secret is None else {"authorization": f"Bearer {secret}"}
-    return httpx2.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers, timeout=20)
+    return gateway.http.post(f"{gateway.base_url}/chat/completions", json=body, headers=headers)
 
 
 def text_of(answer):
@@ -114,7 +115,7 @@ def text_of(answer):
 
 def shown(gateway, answer):
     url = f"{gateway.base_url}/calls/{answer.headers['x-request-id']}"
-    return httpx2.get(url, headers=gateway.headers).json()
+    return gateway.http.get(url, headers=gateway.headers).json()
 
 
 def events(answer):
