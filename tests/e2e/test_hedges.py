@@ -222,11 +222,25 @@ def test_second_attempts_are_counted_by_how_they_ended(gateway):
         assert f'smartoken_second_attempts_total{{result="{result}"}}' in metrics
 
 
-def test_a_site_that_hides_its_providers_hides_those_of_both_attempts(gateway):
-    def say(conn, site):
-        queries.put_fact(conn, SITE_FACT, json.dumps(site).encode())
-        revisions.bump(conn)
+def say(conn, site):
+    queries.put_fact(conn, SITE_FACT, json.dumps(site).encode())
+    revisions.bump(conn)
 
+
+def test_a_site_that_hides_its_providers_names_none_of_those_that_may_not_answer(gateway):
+    asked = {"provider": {"only": ["nobody"]}}
+    assert "up1" in call(gateway, "test/slow", **asked).text
+    gateway.write(say, {"show_providers": False})
+    try:
+        refused = call(gateway, "test/slow", **asked)
+    finally:
+        gateway.write(say, {"show_providers": True})
+    assert refused.json()["error"]["code"] == "no_compliant_route"
+    assert refused.json()["error"]["excluded"][0].startswith("offer 1: ")
+    assert "up1" not in refused.text
+
+
+def test_a_site_that_hides_its_providers_hides_those_of_both_attempts(gateway):
     gateway.write(say, {"show_providers": False})
     try:
         answer = call(gateway, "test/slow")

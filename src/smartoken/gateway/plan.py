@@ -113,10 +113,10 @@ def _check_callable(call: Call, model: ServedModel) -> None:
         )
 
 
-def _no_route(model: ServedModel, excluded: Sequence[Excluded]) -> NoCompliantRouteError:
+def _no_route(model: ServedModel, excluded: Sequence[Excluded], *, named: bool) -> NoCompliantRouteError:
     policy = any(each.because is Because.POLICY for each in excluded)
     what = "keeps the data policy" if policy else "may answer this call"
-    listed = [f"{each.offer}: {each.why}" for each in excluded]
+    listed = [f"{each.offer if named else f'offer {n}'}: {each.why}" for n, each in enumerate(excluded, 1)]
     return NoCompliantRouteError(f"No offer of `{model.model.id}` {what}.", param="model", details={"excluded": listed})
 
 
@@ -145,7 +145,7 @@ def _decided(call: Call, model: ServedModel, lane: Lane, asked: Asked, desk: Des
 
 
 def _choices(
-    call: Call, model: ServedModel, lane: Lane, asked: Asked, desk: Desk
+    call: Call, model: ServedModel, lane: Lane, asked: Asked, desk: Desk, *, named: bool
 ) -> list[tuple[ServedOffer, UpstreamKey | float | None, str]]:
     """Return the offers to try with their keys, or the waits of those that rest.
 
@@ -166,7 +166,7 @@ def _choices(
     if not found:
         resting = [each for each in decision.excluded if each.because is Because.RESTING]
         if not resting:
-            raise _no_route(model, decision.excluded)
+            raise _no_route(model, decision.excluded, named=named)
         found = [(offers[each.offer], each.wait_s, "") for each in resting]
     return found
 
@@ -188,7 +188,7 @@ def plan_call(call: Call, directory: Directory, desk: Desk, instead: str | None 
     targets: list[Target] = []
     refused: InvalidRequestError | None = None
     waits: list[float | None] = []
-    for offer, key, why in _choices(call, model, lane, asked, desk):
+    for offer, key, why in _choices(call, model, lane, asked, desk, named=directory.show_providers):
         if not isinstance(key, UpstreamKey):
             waits.append(key)
             continue
