@@ -120,14 +120,16 @@ def _no_route(model: ServedModel, excluded: Sequence[Excluded], *, named: bool) 
     return NoCompliantRouteError(f"No offer of `{model.model.id}` {what}.", param="model", details={"excluded": listed})
 
 
-def _only_offer(call: Call, model: ServedModel, desk: Desk) -> tuple[ServedOffer, UpstreamKey | float | None]:
+def _only_offer(
+    call: Call, model: ServedModel, desk: Desk, *, named: bool
+) -> tuple[ServedOffer, UpstreamKey | float | None]:
     """Return the one offer of a plain lane with its key."""
     offer = model.offers[0]
     for rule in (call.caller.account.policy, call.caller.key.policy):
         if rule.regions or rule.no_training:
             why = breach(rule, offer.offer.policy)
             if why is not None:
-                raise _no_route(model, [Excluded(offer.offer.id, Because.POLICY, why)])
+                raise _no_route(model, [Excluded(offer.offer.id, Because.POLICY, why)], named=named)
     key = desk.pools.pick_key(offer)
     return offer, key if isinstance(key, UpstreamKey) else desk.pools.anyway(offer) or key
 
@@ -154,7 +156,7 @@ def _choices(
 
     """
     if lane.plain and asked is NOTHING:
-        return [(*_only_offer(call, model, desk), "")]
+        return [(*_only_offer(call, model, desk, named=named), "")]
     bound = lane.route.options.max_in_flight
     offers = {each.offer.id: each for each in model.offers}
     decision = _decided(call, model, lane, asked, desk)
