@@ -1,13 +1,14 @@
 """Routes on the real path: two upstreams, one of them broken in twelve ways; named routes; models in a row."""
 
 import json
+import sqlite3
 import time
 
 import httpx2
 import pytest
 
 from live import live
-from smartoken.errors import InvalidRequestError, UpstreamUnavailableError
+from smartoken.errors import InvalidRequestError, NotFoundError, UpstreamUnavailableError
 from smartoken.gateway.faults import AFTER_CONTENT, Fault
 from smartoken.operations import drills, named_routes, routes
 from smartoken.operations.office import Office
@@ -363,11 +364,7 @@ def test_a_drill_of_live_traffic_can_be_stopped_and_one_that_met_no_call_does_no
 
 
 def test_a_drill_with_calls_of_its_own_is_listed_while_it_runs_and_stopped_from_anywhere(gateway):
-    terms = {
-        "model": "test/pair", "fault": "hang", "percent": 100, "calls": 50, "baseline": 0, "concurrency": 1,
-        "max_tokens": 8, "stream": True, "key": own_key(gateway), "delay_ms": 1, "longest_wait_ms": 60_000,
-        "live": None, "seconds": 1.0, "longest_s": None,
-    }  # fmt: skip
+    terms = {**OWN_TERMS, "key": own_key(gateway)}
     desk = gateway.worker.desk
     drill = operate(gateway, drills.begin, terms, desk.check_drill(terms)[1], 60_000)["id"]
 
@@ -386,3 +383,44 @@ def test_a_drill_with_calls_of_its_own_is_listed_while_it_runs_and_stopped_from_
     found = until_over(gateway, drill)
     assert (found["state"], found["passed"], found["result"]["ended"]) == ("stopped", False, "stopped")
     desk.check_drill(terms)
+
+
+OWN_TERMS = {
+    "model": "test/pair", "fault": "hang", "percent": 100, "calls": 50, "baseline": 0, "concurrency": 2,
+    "max_tokens": 8, "stream": True, "delay_ms": 1, "longest_wait_ms": 60_000, "live": None, "seconds": 1.0,
+    "longest_s": None,
+}  # fmt: skip
+
+
+def test_a_drill_makes_its_calls_with_a_key_of_its_own_and_never_with_one_of_production(gateway):
+    gateway.add_key("for-production", environment="production")
+    check = gateway.worker.desk.check_drill
+    with pytest.raises(InvalidRequestError, match="production"):
+        check({**OWN_TERMS, "key": gateway.keys["for-production"]})
+    with pytest.raises(InvalidRequestError, match="must name the API key"):
+        check({**OWN_TERMS, "key": None})
+    with pytest.raises(NotFoundError):
+        check({**OWN_TERMS, "key": "key_of_nobody"})
+
+
+def test_a_worker_that_stops_ends_its_drill_settles_its_calls_and_keeps_what_there_is(tmp_path):
+    with live(tmp_path, MODELS[:1]) as stopping:
+        worker = stopping.worker
+        terms = {**OWN_TERMS, "key": own_key(stopping)}
+        drill = operate(stopping, drills.begin, terms, worker.desk.check_drill(terms)[1], 60_000)["id"]
+
+        async def begin():
+            async def finish(result):
+                await worker.store.db.write(drills.finish, work(stopping), drill, result)
+
+            worker.desk.start_drill(drill, terms, finish)
+
+        stopping.run(begin())
+        time.sleep(0.3)
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+    with sqlite3.connect(tmp_path / "smartoken.db") as db:
+        (result,) = db.execute("SELECT result FROM drills").fetchone()
+        ends = dict(db.execute("SELECT end_reason, count(*) FROM calls GROUP BY end_reason").fetchall())
+    assert json.loads(result)["ended"] == "stopped"
+    assert ends == {"client_left": 2}

@@ -88,16 +88,18 @@ def _first_answered_by(told: Iterable[Told], offer: str) -> list[float]:
 def failures(groups: dict[str, list[Told]], ended: str) -> list[str]:
     """Return why a drill does not pass; none when it does."""
     told = {
-        "calls were cut off by the fault although nothing had reached their client": [
+        "calls that failed although nothing had reached their client": [
             each for each in groups["eligible"] if not each.answered
         ],
-        "calls whose answer had begun did not end honestly": [each for each in groups["late"] if not each.truthful],
-        "calls that the fault did not touch were not answered": [
+        "calls whose answer had begun that did not end honestly": [
+            each for each in groups["late"] if not each.truthful
+        ],
+        "calls that the fault did not touch and that were not answered": [
             each for each in groups["untouched"] if not each.answered
         ],
     }
     why = against(len(groups["eligible"]) + len(groups["late"]), ended)
-    return why + [f"{len(found)} {what}" for what, found in told.items() if found]
+    return why + [f"{what}: {len(found)}" for what, found in told.items() if found]
 
 
 def judged(

@@ -84,11 +84,11 @@ def live_figures(
     struck = sum(each["struck"] for each in parts.values())
     why = against(struck, ended)
     told = {
-        "eligible": "calls failed although nothing had reached their client",
-        "late": "calls whose answer had begun did not end honestly",
-        "untouched": "calls that the fault did not touch were not answered",
+        "eligible": "calls that failed although nothing had reached their client",
+        "late": "calls whose answer had begun that did not end honestly",
+        "untouched": "calls that the fault did not touch and that were not answered",
     }
-    why += [f"{len(harmed[name])} {what}" for name, what in told.items() if harmed[name]]
+    why += [f"{what}: {len(harmed[name])}" for name, what in told.items() if harmed[name]]
     lost: Counter[str] = Counter()
     for each in groups["late"]:
         if each["cost_nano"] and each["cost_currency"] and not _answered(each):
