@@ -124,6 +124,12 @@ def budgets_of(conn: sa.Connection, scope: str, scope_id: str) -> list[Row]:
     )
 
 
+def lock_owner(conn: sa.Connection, scope: str, scope_id: str) -> None:
+    """Let one transaction at a time change the budgets of an account or key."""
+    table = accounts if scope == "account" else api_keys
+    conn.execute(sa.select(table.c.id).where(table.c.id == scope_id).with_for_update(key_share=True))
+
+
 def limits_of(conn: sa.Connection, scope_ids: Iterable[str]) -> dict[tuple[str, str, str], int]:
     """Return the limits of budgets by (scope, id, period); nobody changes them until the transaction ends."""
     found = sa.select(budgets).where(budgets.c.scope_id.in_(sorted(set(scope_ids)))).order_by(budgets.c.id)

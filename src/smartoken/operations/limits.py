@@ -40,6 +40,7 @@ def set_budgets(conn: Connection, work: Work, owner: tuple[str, str], wanted: Se
     """
     scope, scope_id = owner
     limits = fields.budgets(wanted)
+    identity.lock_owner(conn, scope, scope_id)
     stored = {row["period"]: row for row in identity.budgets_of(conn, scope, scope_id)}
     if limits == {period: row["limit_nano"] for period, row in stored.items()}:
         return

@@ -132,6 +132,20 @@ async def test_a_worker_that_has_not_heard_of_a_lowered_budget_opens_its_window_
     assert [(each.facts.limit, each.amount) for each in grown] == [(200, 200)]
 
 
+async def test_budgets_that_are_set_at_the_same_time_are_set_one_after_the_other(branch):
+    def setting(period):
+        def run(conn):
+            work = SimpleNamespace(now_ms=branch.clock.now_ms(), id=lambda kind: f"{kind}_{period}")
+            set_budgets(conn, work, ("account", branch.account), [{"period": period, "limit": "5.00"}])
+            time.sleep(0.05)  # whoever comes in between does not see it yet
+
+        return run
+
+    periods = ["day", "week", "day", "month", "day"]
+    await asyncio.gather(*(branch.db.write(setting(each)) for each in periods))
+    assert len(branch.db.run_read(identity.budgets_of, "account", branch.account)) == 1
+
+
 async def test_a_budget_that_was_taken_away_and_is_set_again_counts_with_its_new_limit(branch):
     cashier = await branch.cashier()
     window = BudgetWindow(Budget("account", branch.account, Period.TOTAL, 500), TOTAL)
