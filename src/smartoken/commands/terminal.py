@@ -97,7 +97,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return "; ".join(str(plain(each)) for each in value) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {plain(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {plain(each)}" for name, each in value.items() if each is not None)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 

@@ -29,6 +29,7 @@ PLACED = {
     "/docs/quickstart": ("Start", 1),
     "/docs/clients": ("Start", 30),
     "/docs/routing": ("Concepts", 85),
+    "/docs/operating": ("Guides", 30),
     "/docs/sandbox": ("Guides", 40),
     "/docs/drills": ("Guides", 50),
     "/docs/billing": ("Concepts", 80),
