@@ -56,13 +56,16 @@ class Queue:
         retries.earn()
 
     def __iter__(self) -> Iterator[Target]:
-        """Yield targets until none is left; those behind the first are looked at anew, since time has passed."""
+        """Yield targets until none is left; each is looked at anew where time may have passed since it was planned.
+
+        Between the plan and the first attempt lies the hold of money, during which others may have filled a key.
+        """
         while True:
             if self._again is not None:
                 target, self._again = self._again, None
             elif self._waiting:
                 target = self._waiting.popleft()
-                if self._attempts:
+                if self._attempts or target.key.rpm or target.key.concurrency:
                     key = self._pools.pick_key(target.offer, self._plan.options.max_in_flight)
                     if isinstance(key, UpstreamKey):
                         target = target if key is target.key else target._replace(key=key)

@@ -1,5 +1,6 @@
 """Whoever is tried, as a fallback, beside another or to go on with an answer, is of the plan, and keeps its policy."""
 
+from dataclasses import replace
 from random import Random
 
 from clocks import ManualClock
@@ -103,3 +104,19 @@ def test_no_second_attempt_is_made_past_the_routes_attempts():
     next(iter(queue))
     assert queue.used_up
     assert queue.beside() is None
+
+
+def test_a_key_that_others_filled_since_the_plan_is_passed_over():
+    """Thirty calls planned at once, while money was held, all named the one key; it carries one."""
+    pools = Pools(ManualClock())
+    keys = (UpstreamKey("a", "a", Secret("made up"), concurrency=1), UpstreamKey("b", "b", Secret("made up"), rpm=3))
+    spare = UpstreamKey("c", "c", Secret("made up"))
+    offer = served("up", "sg")
+    offer = replace(offer, provider=replace(offer.provider, dialect="openai", keys=(*keys, spare)))
+    plans = [Plan(MODEL, (Target(offer, keys[0], {}),), (), None) for _ in range(30)]
+    used = []
+    for plan in plans:
+        target = next(iter(Queue(plan, pools, Retries())))
+        pools.begin(target.offer, target.key)
+        used.append(target.key.id)
+    assert [used.count(each) for each in "abc"] == [1, 3, 26]
