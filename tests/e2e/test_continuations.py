@@ -391,3 +391,12 @@ def test_a_path_that_lacks_the_model_rests_nothing_of_the_usual_one(gateway, who
     assert [each["failure"] for each in shown(gateway, answer)["attempts"]] == ["cut", "key_lacks_model", None]
     resting = [each.offer for each in gateway.worker.desk.breakers()]
     assert "up2-lacks-test:test/lacks" not in resting
+
+
+def test_what_is_no_yes_or_no_is_refused_by_name_and_an_estimate_takes_the_field(gateway):
+    refused = call(gateway, "test/third", provider={"continuation": "yes"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "provider.continuation")
+    body = {"model": "test/third", "messages": SAMPLE, "provider": {"continuation": True}}
+    assert gateway.http.post(f"{gateway.base_url}/estimate", json=body, headers=gateway.headers).status_code == 200
+    asked = gateway.sandbox.requests[-1].body
+    assert "provider" not in asked

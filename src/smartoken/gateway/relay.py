@@ -197,14 +197,15 @@ class Relay:
         race = Race()
         first = spoke = Runner(target, outcome.attempts[-1], relayed)
         race.enter(first)
-        hedges.earn(model, options.hedge_extra_percent)
+        worth = max(1, relayed.held.hold.nano)
+        hedges.earn(model, options.hedge_extra_percent, worth)
         wait_ms = hedges.after_ms(offer, options.hedge_after_ms)
         first.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, relayed))
         try:
-            if await race.listen(first, wait_ms / 1000) and hedges.spend(model):
+            if await race.listen(first, wait_ms / 1000) and hedges.spend(model, worth):
                 started = await self._beside(call, plan, (reply, relayed), queue, race)
                 if not started:
-                    hedges.give_back(model)
+                    hedges.give_back(model, worth)
             spoke = await race.over(partial(_ends, options.next_after_refusal))
         finally:
             await race.end()

@@ -91,7 +91,7 @@ class Options:
     retries: int = 0  # of the last offer left, after a pause
     next_after_refusal: bool = False  # another provider is tried after a content policy refused
     hedge: bool = False  # a second attempt beside a first one that is slow to speak
-    hedge_extra_percent: int = 10  # of the calls, at most, may have one
+    hedge_extra_percent: int = 10  # of what the calls can cost, at most, may be added by second attempts
     hedge_after_ms: int = 2_000  # until enough was seen of the first offer to know when it is slow
     max_in_flight: int = 0  # per offer and worker; 0: the default bound
 
