@@ -26,6 +26,9 @@ KEPT_TOP = ("system_fingerprint", "service_tier")
 KEPT_MESSAGE = ("refusal", "annotations", "audio", "function_call")
 
 
+_new = tuple.__new__  # half the price of a named tuple's own
+
+
 class Answer(NamedTuple):
     """A whole answer; a tuple because one is made per call. With ``failure`` set ``body`` is empty, but usage may be
     there all the same.
@@ -49,7 +52,11 @@ def bad_answer(message: str, status: int | None = 200) -> Failure:
 
 def served_name(model: Any) -> str:
     """Return the name that the upstream gave its model: kept with the call and shown, so bounded and printable."""
-    return "".join(each for each in model[:MAX_NAME] if each.isprintable()) if isinstance(model, str) else ""
+    if type(model) is not str:
+        return ""
+    if len(model) <= MAX_NAME and model.isprintable():
+        return model
+    return "".join(each for each in model[:MAX_NAME] if each.isprintable())
 
 
 def details_text(details: Any) -> str:
@@ -155,12 +162,46 @@ def _read_choice(dialect: Dialect, choice: Any, place: int, answer_id: str) -> d
     }
 
 
+def _read_plainly(dialect: Dialect, payload: Any) -> tuple[dict[str, Any], TokenUsage | None] | None:
+    """Read the choice of the answer that most are, one text that needs no repair, and its usage; None for others."""
+    if type(payload) is not dict or dialect.repairs or "error" in payload or "base_resp" in payload:
+        return None
+    choices = payload.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
+        return None
+    choice: dict[str, Any] = choices[0]
+    message, said = choice.get("message"), choice.get("finish_reason")
+    if type(message) is not dict or message.get("tool_calls") is not None:
+        return None
+    text = message.get("content")
+    finish = dialect.finish.get(said) if type(said) is str and said not in dialect.finish_failures else None
+    if type(text) is not str or not text or finish is None:
+        return None
+    for name in dialect.reasoning_fields:
+        if message.get(name):
+            return None
+    usage = read_usage(dialect.usage, payload.get("usage"))
+    if usage is None and "choice" in dialect.usage.places:
+        return None
+    read: dict[str, Any] = {"role": "assistant", "content": text}
+    for name in KEPT_MESSAGE:
+        kept = message.get(name)
+        if kept is not None:
+            read[name] = kept
+    return {"index": 0, "message": read, "logprobs": choice.get("logprobs"), "finish_reason": finish}, usage
+
+
 def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
     """Read a decoded 200 body.
 
     A 200 with an error inside, without choices, or whose finish reason means that the provider broke down comes back
     with ``failure``. ``created`` (seconds since the epoch) is used where the provider gave no time.
     """
+    plainly = _read_plainly(dialect, payload)
+    if plainly is not None:
+        choice, usage = plainly
+        body = _body_of(payload, [choice], usage, created)
+        return _new(Answer, (body, usage, None, True, choice["finish_reason"], "", ()))
     error = read_error(payload)
     if error is not None:
         return Answer({}, failure=judge(dialect, error, 200))
@@ -168,7 +209,7 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
     if not isinstance(choices, list) or not choices:
         return Answer({}, failure=bad_answer("the provider's answer has no choices"))
     usage = _usage_of(dialect, payload, choices)
-    given_id, model, when = payload.get("id"), payload.get("model"), payload.get("created")
+    given_id = payload.get("id")
     answer_id = given_id if isinstance(given_id, str) else ""
     read_choices: list[dict[str, Any]] = []
     for place, choice in enumerate(choices):
@@ -176,22 +217,9 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
         if isinstance(read, Failure):
             return Answer({}, usage, read)
         read_choices.append(read)
-    body: dict[str, Any] = {
-        "id": answer_id,
-        "object": "chat.completion",
-        "created": when if isinstance(when, int) and when > 0 else created,
-        "model": served_name(model),
-        "choices": read_choices,
-    }
-    if usage is not None:
-        body["usage"] = usage_block(usage)
-    for name in KEPT_TOP:
-        kept = payload.get(name)
-        if isinstance(kept, str):
-            body[name] = kept
     first = read_choices[0]["message"]
     return Answer(
-        body,
+        _body_of(payload, read_choices, usage, created),
         usage,
         None,
         _holds_content(first) or any(_holds_content(each["message"]) for each in read_choices[1:]),
@@ -199,6 +227,26 @@ def read_answer(dialect: Dialect, payload: Any, *, created: int = 0) -> Answer:
         first.get("reasoning_content", ""),
         tuple([fingerprint(call) for call in first.get("tool_calls", ())]),
     )
+
+
+def _body_of(
+    payload: Mapping[str, Any], choices: list[dict[str, Any]], usage: TokenUsage | None, created: int
+) -> dict[str, Any]:
+    given_id, when = payload.get("id"), payload.get("created")
+    body: dict[str, Any] = {
+        "id": given_id if isinstance(given_id, str) else "",
+        "object": "chat.completion",
+        "created": when if isinstance(when, int) and when > 0 else created,
+        "model": served_name(payload.get("model")),
+        "choices": choices,
+    }
+    if usage is not None:
+        body["usage"] = usage_block(usage)
+    for name in KEPT_TOP:
+        kept = payload.get(name)
+        if isinstance(kept, str):
+            body[name] = kept
+    return body
 
 
 def read_answer_bytes(dialect: Dialect, raw: bytes, *, created: int = 0) -> Answer:

@@ -115,6 +115,11 @@ class UsageShape:
     completion_includes_reasoning: bool = True
     unasked: bool = False  # a stream carries usage without stream_options.include_usage
     on_finish_chunk: bool = False  # in a stream it comes with the finish reason, choices not empty
+    in_sums: bool = field(init=False, repr=False, compare=False)  # whether the two sums include all other counts
+
+    def __post_init__(self) -> None:
+        in_sums = self.prompt_includes_cached and self.prompt_includes_cache_write
+        object.__setattr__(self, "in_sums", in_sums and self.completion_includes_reasoning)
 
 
 @dataclass(frozen=True, slots=True)

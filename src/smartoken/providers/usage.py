@@ -14,6 +14,9 @@ from smartoken.tokens import TokenUsage, UsageSource
 MOST = 100_000_000  # tokens; ten times the longest context that is sold, and their price still fits every column
 
 
+_new = tuple.__new__  # half the price of a named tuple's own
+
+
 @lru_cache(maxsize=256)
 def _steps(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(path.split(".")) for path in paths)
@@ -22,8 +25,8 @@ def _steps(paths: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
 def find(block: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
     """Return the first value found under one of the dotted paths; None when there is none."""
     for names in _steps(paths):
-        value: Any = block
-        for name in names:
+        value: Any = block.get(names[0])
+        for name in names[1:]:
             if type(value) is not dict:
                 value = None
                 break
@@ -40,15 +43,29 @@ def read_usage(shape: UsageShape, block: Any) -> TokenUsage | None:
     prompt, completion = block.get("prompt_tokens"), block.get("completion_tokens")
     if prompt is None and completion is None:
         return None
+    parts = (find(block, shape.cached), find(block, shape.cache_write), find(block, shape.reasoning))
+    if type(prompt) is int and type(completion) is int and shape.in_sums:
+        plainly = _add_up(prompt, completion, parts)
+        if plainly is not None:
+            return plainly
+    return _read_counts(shape, prompt, completion, parts)
+
+
+def _add_up(prompt: int, completion: int, parts: tuple[Any, Any, Any]) -> TokenUsage | None:
+    """Return counts that need no mending; None for any others."""
+    cached, write, reasoning = [0 if each is None else each for each in parts]
+    if type(cached) is int and type(write) is int and type(reasoning) is int:
+        add_up = 0 <= reasoning <= completion <= MOST and cached >= 0 <= write and cached + write <= prompt <= MOST
+        if add_up:
+            return _new(TokenUsage, (prompt, completion, cached, write, reasoning, UsageSource.REPORTED, False))
+    return None
+
+
+def _read_counts(shape: UsageShape, prompt: Any, completion: Any, parts: tuple[Any, Any, Any]) -> TokenUsage:
+    """Read counts of any kind."""
     suspect = prompt is None or completion is None
     counts = []
-    for value in (
-        prompt,
-        completion,
-        find(block, shape.cached),
-        find(block, shape.cache_write),
-        find(block, shape.reasoning),
-    ):
+    for value in (prompt, completion, *parts):
         if type(value) is int and value >= 0:
             suspect = suspect or value > MOST
             counts.append(min(value, MOST))
@@ -80,7 +97,7 @@ def usage_block(usage: TokenUsage) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
-        "total_tokens": usage.total,
+        "total_tokens": usage.prompt + usage.completion,
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
     }
