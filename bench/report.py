@@ -99,7 +99,7 @@ class Run:
     def measure(self) -> None:
         """Measure everything; memory first, since a heap that other loads have grown would hide what streams need."""
         results, seconds = self._results, self._seconds
-        gateways = ("nginx", "SmarToken", *PEERS)
+        gateways = ("nginx", "bare Python proxy", "SmarToken", *PEERS)
         self._say(f"{OPEN_STREAMS} open streams")
         for name in gateways:
             if name in self._targets and "slow" in self._targets[name].ports:
@@ -109,9 +109,9 @@ class Run:
         self._say(f"calls over {CONNECTIONS} connections")
         results.calls = self._in_turns(gateways, lambda _: Load("calls", CONNECTIONS, seconds))
         self._say("the same with TLS to the provider")
-        results.tls = self._in_turns(gateways[:2], lambda _: Load("tls", CONNECTIONS, seconds))
+        results.tls = self._in_turns(gateways[:3], lambda _: Load("tls", CONNECTIONS, seconds))
         self._say("prompts of 300 KB")
-        results.large = self._in_turns(gateways[:2], lambda _: Load("calls", 16, seconds, body_bytes=LARGE_BYTES))
+        results.large = self._in_turns(gateways[:3], lambda _: Load("calls", 16, seconds, body_bytes=LARGE_BYTES))
         self._say(f"{STREAMS} streams")
 
         def streamed(name: str) -> Load:
@@ -121,7 +121,7 @@ class Run:
         for row in results.streams:
             row.note = f"{LITELLM_STREAMS} streams" if row.target.name == "LiteLLM" else ""
         self._say(f"{RATE} calls a second")
-        with_floor = ("direct", "nginx", "SmarToken", "Portkey")
+        with_floor = ("direct", "nginx", "bare Python proxy", "SmarToken", "Portkey")
         results.paced = self._in_turns(with_floor, lambda _: Load("calls", 32, seconds, rate=RATE))
 
 

@@ -206,6 +206,14 @@ def nginx(processes: Processes, upstream: Provider) -> Target:
     return _ready(processes, Target("nginx", said.strip().rpartition("/")[2].split()[0], pid, ports), "nginx", 10)
 
 
+def bare(processes: Processes, upstream: Provider) -> Target:
+    """Start the least that a Python proxy can do: the floor for Python, without a single feature."""
+    ports = {line: free_port() for line in upstream.ports}
+    pairs = [f"{ports[line]}:{port}" for line, port in upstream.ports.items()]
+    pid = processes.start("bare", [sys.executable, str(ROOT / "bench" / "bare.py"), *pairs], GATEWAY_CORE)
+    return _ready(processes, Target("bare Python proxy", "", pid, ports), "bare", 10)
+
+
 def _setup_file(upstream: Provider) -> str:
     """Return a set-up with a provider and a model for each line, a key with a budget, prices and costs."""
     bases = {line: f"http://127.0.0.1:{port}/v1" for line, port in upstream.ports.items()}
@@ -310,6 +318,7 @@ def portkey(processes: Processes, upstream: Provider) -> Target:
 STARTERS: dict[str, Callable[[Processes, Provider], Target]] = {
     "direct": direct,
     "nginx": nginx,
+    "bare Python proxy": bare,
     "SmarToken": smartoken,
     "LiteLLM": litellm,
     "Portkey": portkey,

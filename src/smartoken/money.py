@@ -77,9 +77,9 @@ def parse_fx(text: str) -> int:
 
 def _plain(value: int, places: int, least: int) -> str:
     sign = "-" if value < 0 else ""
-    whole, fraction = divmod(abs(value), 10**places)
-    digits = str(fraction).rjust(places, "0").rstrip("0").ljust(least, "0")
-    return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
+    text = str(abs(value)).rjust(places + 1, "0")
+    digits = text[-places:].rstrip("0").ljust(least, "0")
+    return f"{sign}{text[:-places]}.{digits}" if digits else f"{sign}{text[:-places]}"
 
 
 def amount_text(nano: int) -> str:

@@ -334,6 +334,13 @@ def wants_more(plan: HoldPlan, held_tokens: int, counted: int, choices: int = 1)
     return counted * 5 // 4 + LEAST_TOKENS >= held_tokens * choices
 
 
+def safe_below(plan: HoldPlan, held_tokens: int, choices: int = 1) -> int:
+    """Return a count below which a growing answer is not near its hold, by ``wants_more``; holds only grow."""
+    if held_tokens >= plan.ceiling:
+        return held_tokens * choices
+    return (held_tokens * choices - LEAST_TOKENS) * 4 // 5
+
+
 def next_hold(
     plan: HoldPlan, tariffs: Sequence[Tariff], reach: Reach, held_tokens: int, spare_nano: int
 ) -> Growth | None:

@@ -291,18 +291,19 @@ class LeaseBook:
         hold.open = False
         for lease in hold.funds:
             lease.calls -= 1
-        rest = paid = min(charge, hold.nano)
-        lines: list[tuple[str, int]] = []
+        held = hold.nano
+        rest = paid = min(charge, held)
+        lines: tuple[tuple[str, int], ...] = ()
         for place, amount in hold.shares:
-            share = min(rest, amount)
-            self._leave(hold.funds[place], amount, share)
+            fund, share = hold.funds[place], min(rest, amount)
+            self._leave(fund, amount, share)
             if share:
-                lines.append((hold.funds[place].row, share))
+                lines += ((fund.row, share),)
                 rest -= share
         for lease in hold.windows:
             lease.calls -= 1
-            self._leave(lease, hold.nano, paid)
-        return Settled(tuple(lines), tuple(each.row for each in hold.windows), paid, charge - paid)
+            self._leave(lease, held, paid)
+        return Settled(lines, tuple([each.row for each in hold.windows]), paid, charge - paid)
 
     def _leave(self, lease: Lease, held: int, paid: int) -> None:
         lease.in_calls -= held

@@ -16,6 +16,7 @@ from typing import Protocol
 from smartoken.gateway.reply import ASGI, Headers, Message, Scope
 
 LEFT = "smartoken.left"
+DOOR = "smartoken.door"
 _log = logging.getLogger(__name__)
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -119,6 +120,7 @@ class Exchange:
 
     async def run(self, app: ASGI) -> None:
         """Let the application answer."""
+        self.scope[DOOR] = self
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
@@ -130,6 +132,7 @@ class Exchange:
             await self._answer_for_it()
         self._carrier.finished(self)
         self.scope.pop(LEFT, None)  # it knows who answers, who knows us: a cycle for the collector
+        self.scope.pop(DOOR, None)
 
     async def _answer_for_it(self) -> None:
         if self.begun:
@@ -192,6 +195,37 @@ class Exchange:
             self.complete = True
             self._wake()
             self._carrier.answered(self)
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer, its length not among ``headers``; false, and nothing sent, where ``send`` is needed."""
+        if self.gone:
+            return True
+        if self._carrier.blocked or self._start is not None or status in _BODILESS or not self._plain:
+            return False
+        fields = b"".join([b"%b: %b\r\n" % field for field in headers])
+        if fields.count(b"\n") != len(headers) or fields.count(b"\r") != len(headers):
+            raise RuntimeError("a line break within a field of the answer's head")
+        self.begun = self.complete = True
+        line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode()
+        end = b"" if self.keep_alive else b"connection: close\r\n"
+        self._carrier.write(b"%b%bcontent-length: %d\r\n%b\r\n%b" % (line, fields, len(body), end, body))
+        self._wake()
+        self._carrier.answered(self)
+        return True
+
+    def piece(self, body: bytes) -> bool:
+        """Send a piece of an answer in chunks; false, and nothing sent, where ``send`` is needed."""
+        if self.gone:
+            return True
+        if not self._chunked or self._carrier.blocked or self.complete:
+            return False
+        if body:
+            self._carrier.write(b"%x\r\n%b\r\n" % (len(body), body))
+        return True
+
+    @property
+    def _plain(self) -> bool:
+        return bool(self.scope["http_version"] == "1.1" and self.scope["method"] != "HEAD")
 
     def _head(self, start: Message, body: bytes, *, more: bool) -> bytes:
         """Return the status line and the fields, and fix how the body is framed."""

@@ -60,15 +60,12 @@ class Meter:
         """Note the text of a delta or a whole message."""
         text = delta.get("content")
         if text:
-            self._output.append(text)
-            self._grew(text)
+            self.see_text(text)
             if len(delta) == 1:
                 return
         text = delta.get("reasoning_content")
         if text:
-            self._reasoning.append(text)
-            self.thinking = True
-            self._grew(text)
+            self.see_thought(text)
         calls = delta.get("tool_calls")
         if calls:
             for call in calls:
@@ -76,6 +73,17 @@ class Meter:
                 text = f"{function.get('name') or ''}{function.get('arguments') or ''}"
                 self._output.append(text)
                 self._grew(text)
+
+    def see_text(self, text: str) -> None:
+        """Note a piece of text that is not empty."""
+        self._output.append(text)
+        self._grew(text)
+
+    def see_thought(self, text: str) -> None:
+        """Note a piece of thinking that is not empty."""
+        self._reasoning.append(text)
+        self.thinking = True
+        self._grew(text)
 
     def _grew(self, text: str) -> None:
         self.pieces += 1

@@ -43,9 +43,10 @@ GAUGES: Mapping[str, str] = {
 class Metrics:
     """The counts of one worker."""
 
-    __slots__ = ("_counters", "_histograms", "in_flight")
+    __slots__ = ("_calls", "_counters", "_histograms", "in_flight")
 
     def __init__(self) -> None:
+        self._calls: dict[tuple[str, str, str], list[int]] = {}  # (model, provider, end) -> see ``ended``
         self._counters: dict[tuple[str, tuple[str, ...]], int] = {}
         self._histograms = {name: [0] * (len(buckets) + 2) for name, (_, buckets) in HISTOGRAMS.items()}
         self.in_flight = 0
@@ -54,6 +55,32 @@ class Metrics:
         """Add to a counter."""
         place = (name, labels)
         self._counters[place] = self._counters.get(place, 0) + by
+
+    def ended(self, model: str, provider: str, end: str) -> list[int]:
+        """Count a call that ended; returns its figures to add to.
+
+        They are the calls, those whose usage is known, tokens of prompts and of completions, and charges in nano-USD.
+        """
+        place = (model, provider, end)
+        found = self._calls.get(place)
+        if found is None:
+            found = self._calls[place] = [0, 0, 0, 0, 0]
+        found[0] += 1
+        return found
+
+    def _all_counters(self) -> dict[tuple[str, tuple[str, ...]], int]:
+        found = dict(self._counters)
+
+        def add(name: str, labels: tuple[str, ...], by: int) -> None:
+            found[name, labels] = found.get((name, labels), 0) + by
+
+        for (model, provider, end), (calls, known, prompt, completion, nano) in self._calls.items():
+            add("smartoken_calls", (model, provider, end), calls)
+            if known:
+                add("smartoken_tokens", (model, "prompt"), prompt)
+                add("smartoken_tokens", (model, "completion"), completion)
+                add("smartoken_charge_nano_usd", (model,), nano)
+        return found
 
     def observe(self, name: str, value: int) -> None:
         """Add a value to a histogram: buckets, then the overflow, then the sum."""
@@ -69,7 +96,7 @@ class Metrics:
     def snapshot(self, gauges: Mapping[str, int]) -> dict[str, Any]:
         """Return everything as JSON-ready values."""
         return {
-            "counters": [[name, list(labels), value] for (name, labels), value in self._counters.items()],
+            "counters": [[name, list(labels), value] for (name, labels), value in self._all_counters().items()],
             "histograms": {name: list(cells) for name, cells in self._histograms.items()},
             "gauges": {"smartoken_calls_in_flight": self.in_flight, **gauges},
         }

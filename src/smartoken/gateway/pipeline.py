@@ -37,6 +37,7 @@ from smartoken.usage.records import CallRecord
 _log = logging.getLogger(__name__)
 _PROVIDER_LIMITS = frozenset({FailureClass.OWN_RATE_LIMIT, FailureClass.RAMP_TOO_FAST, FailureClass.WINDOW_USED_UP})
 DONE = b"data: [DONE]\n\n"
+_new = tuple.__new__  # half the price of a named tuple's own
 
 
 async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
@@ -87,7 +88,8 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         try:
             record = gateway.settler.settle(call, plan, outcome, held)
         finally:
-            admission.release(outcome.usage.total if outcome.usage is not None else None)
+            if admission is not UNLIMITED:
+                admission.release(outcome.usage.total if outcome.usage is not None else None)
         _count(gateway, record, outcome)
     await _last_bytes(gateway, call, outcome, record, reply)
 
@@ -106,15 +108,9 @@ async def identify(gateway: Gateway, request: Request, reply: Reply) -> Caller:
 def call_of(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
     """Put together what is known of the call before anything is decided."""
     now = gateway.clock.now()
-    return Call(
-        id=call_id,
-        caller=caller,
-        request=asked,  # type: ignore[arg-type] # a ChatRequest; other protocols follow in issue 7
-        now=now,
-        now_ms=int(now.timestamp() * 1000),
-        started=gateway.clock.monotonic(),
-        ip=request.address(gateway.trusted_proxies),
-    )
+    ip = request.address(gateway.trusted_proxies)
+    # ``asked`` is a ChatRequest; other protocols follow in issue 7
+    return _new(Call, (call_id, caller, asked, now, int(now.timestamp() * 1000), gateway.clock.monotonic(), ip))
 
 
 async def refuse(gateway: Gateway, reply: Reply, request_id: str, error: SmartokenError) -> None:
@@ -138,14 +134,15 @@ def _note_refusal(gateway: Gateway, call: Call | None, plan: Plan | None, error:
 
 def _count(gateway: Gateway, record: CallRecord, outcome: Outcome) -> None:
     metrics = gateway.metrics
-    metrics.count("smartoken_calls", (record.model, record.provider or "", record.end_reason))
+    figures = metrics.ended(record.model, record.provider or "", record.end_reason)
     metrics.observe("smartoken_call_duration_ms", record.total_ms)
     if record.ttft_ms is not None:
         metrics.observe("smartoken_time_to_first_token_ms", record.ttft_ms)
     if outcome.usage is not None:
-        metrics.count("smartoken_tokens", (record.model, "prompt"), outcome.usage.prompt)
-        metrics.count("smartoken_tokens", (record.model, "completion"), outcome.usage.completion)
-        metrics.count("smartoken_charge_nano_usd", (record.model,), record.charge_nano)
+        figures[1] += 1
+        figures[2] += outcome.usage.prompt
+        figures[3] += outcome.usage.completion
+        figures[4] += record.charge_nano
     if outcome.parts:
         metrics.count("smartoken_continuations", (record.end_reason,))
     for attempt in outcome.attempts:

@@ -14,6 +14,7 @@ from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Part, Plan
 from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
 from smartoken.gateway.logbook import Logbook
 from smartoken.gateway.meter import Meter
+from smartoken.gateway.passage import Passage
 from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.race import Race, Runner, adopt
@@ -27,6 +28,7 @@ from smartoken.providers.answers import Answer, read_answer_bytes
 from smartoken.providers.collect import Collector
 from smartoken.providers.failures import MAX_READ, Failure, classify
 from smartoken.providers.registry import dialect
+from smartoken.providers.response import HttpResponse
 from smartoken.providers.streams import StreamReader
 from smartoken.providers.upstream import UpstreamError, UpstreamResponse
 from smartoken.routing.hedges import Hedges
@@ -451,6 +453,8 @@ class Relay:
         purse = Purse(call, relayed.held, self._till, self._logbook)
         relayed.meter = stream.meter
         reader = StreamReader(dialect(target.offer.provider.dialect))
+        if isinstance(response, HttpResponse):
+            response.passage = Passage(reader, stream, purse, reply, self._clock).noting(self._open).take
         drain_until: float | None = None
         try:
             while not stream.done:

@@ -6,7 +6,7 @@ is the ``await`` of the server's ``send``.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -16,6 +16,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+
+class Door(Protocol):
+    """A server's own way to send what needs no waiting; both say false, and send nothing, where it does."""
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer; its length is not among the headers."""
+
+    def piece(self, body: bytes) -> bool:
+        """Send bytes of an answer whose head is out and whose end is not known."""
+
 
 _JSON = (b"content-type", b"application/json")
 _STREAM: Headers = [
@@ -34,10 +45,12 @@ def event(payload: Any) -> bytes:
 class Reply:
     """The answer to one request."""
 
-    __slots__ = ("_send", "begun", "ended", "gone", "headers", "on_gone")
+    __slots__ = ("_door", "_send", "begun", "ended", "gone", "headers", "on_gone")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, door: Door | None = None) -> None:
+        """Answer through ``send``, and where the server has it, through a door that nothing is awaited at."""
         self._send = send
+        self._door = door
         self.headers: Headers = []  # added to whatever is sent first
         self.begun = False
         self.ended = False
@@ -54,7 +67,10 @@ class Reply:
     async def whole(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """Send a complete JSON answer."""
         self.begun = self.ended = True
-        start = [_JSON, (b"content-length", str(len(body)).encode()), *self.headers, *(headers or ())]
+        start = [_JSON, *self.headers, *(headers or ())]
+        if self._door is not None and self._door.whole(status, start, body):
+            return
+        start.append((b"content-length", str(len(body)).encode()))
         await self._send({"type": "http.response.start", "status": status, "headers": start})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -77,6 +93,10 @@ class Reply:
         if not self.begun:
             self.begun = True
             await self._send({"type": "http.response.start", "status": 200, "headers": [*_STREAM, *self.headers]})
+
+    def at_once(self, body: bytes) -> bool:
+        """Send bytes of a stream that has begun without waiting; false, and nothing sent, where ``chunk`` is needed."""
+        return self.begun and self._door is not None and self._door.piece(body)
 
     async def chunk(self, body: bytes) -> None:
         """Send bytes of the stream, beginning it if need be."""

@@ -141,7 +141,7 @@ class GatewayApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        reply = Reply(send)
+        reply = Reply(send, scope.get("smartoken.door"))
         scope["smartoken.left"] = reply.left  # the server's connection calls it when the client goes (server.py)
         request = Request(scope, receive)
         gateway = self._gateway

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from smartoken.errors import FailureClass, UpstreamCutError, UpstreamTimeoutError
 from smartoken.gateway.call import Call, EndReason, Outcome, Target
 from smartoken.gateway.endings import AttemptFailedError, no_content, request_error
 from smartoken.gateway.meter import Meter
 from smartoken.gateway.reply import Reply, event
 from smartoken.providers.failures import Failure
+from smartoken.providers.moulds import Mould, mould_of
 from smartoken.providers.streams import StreamEvent
 from smartoken.providers.upstream import UpstreamError
 from smartoken.routing.reactions import told_to_client
@@ -60,9 +63,12 @@ class AnswerStream:
         "_held",
         "_id",
         "_model",
+        "_mould",
         "_outcome",
+        "_plain",
         "_reply",
         "_target",
+        "_thought",
         "begun",
         "created",
         "done",
@@ -80,6 +86,9 @@ class AnswerStream:
         self._id = call.id
         self._model = call.request.model
         self._finish: str | None = None
+        self._mould: Mould | None = None  # of the last event written, where it was a plain text; made when asked for
+        self._plain: tuple[bytes, str, str] | None = None  # that event, its text and what that is named
+        self._thought = False  # whether that text is thinking
         self.meter = Meter()
         self.begun = False  # content has been passed on
         self.created = 0  # as the provider said it when content began
@@ -98,6 +107,7 @@ class AnswerStream:
 
         """
         out: list[bytes] = []
+        self._mould = self._plain = None
         for each in events:
             if each.usage is not None:
                 self.meter.reported = each.usage
@@ -114,10 +124,28 @@ class AnswerStream:
                     out.extend(self._held)
                     self._held.clear()
                 (out if self.begun else self._held).append(written)
+                if each.text is not None and self.begun and len(events) == 1:
+                    self._thought = each.thought
+                    self._plain = (written, each.text, "reasoning_content" if each.thought else "content")
             if each.done:
                 self.done = True
         if out and not self._reply.gone:
             await self._reply.chunk(out[0] if len(out) == 1 else b"".join(out))
+
+    def moulded(self, text: str) -> bytes:
+        """Return what to send for an event that is the last one with this text; nothing where that is not sure."""
+        mould = self._mould
+        if mould is None and self._plain is not None:
+            mould, self._plain = mould_of(*self._plain), None
+            self._mould = mould
+        return b"" if mould is None else mould.before + orjson.dumps(text) + mould.after
+
+    def saw(self, text: str) -> None:
+        """Count a text that was sent in the mould of the last event."""
+        if self._thought:
+            self.meter.see_thought(text)
+        else:
+            self.meter.see_text(text)
 
     def _write(self, chunk: dict[str, Any], finish: str | None) -> bytes:
         if self._outcome.model_served is None:

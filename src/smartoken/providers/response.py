@@ -6,6 +6,7 @@ fault are returned before the fault is raised; an end is only ever returned for 
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from smartoken.providers.encodings import Decoder, EncodingError
@@ -52,6 +53,7 @@ class HttpResponse:
         "fault",
         "idle_s",
         "last_byte",
+        "passage",
         "raw_headers",
         "source",
         "status",
@@ -69,6 +71,8 @@ class HttpResponse:
         self.idle_s = timeouts.idle_s
         self.total_at = started + timeouts.total_s
         self._loop = loop
+        # Offered what comes while ``chunk`` waits: what it takes, ``chunk`` never sees; what it raises, ``chunk`` does.
+        self.passage: Callable[[bytes], bool] | None = None
         self._headers: dict[str, str] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
@@ -95,7 +99,13 @@ class HttpResponse:
         """Return the next bytes of the decoded body, b"" at its clean end; raises an ``UpstreamError`` else."""
         decoder = self._decoder
         if decoder is None and not self._coding_fault:
-            return self._next_chunk() if self._chunks else await self._coded_chunk()
+            while not self._chunks:
+                if self.fault is not None:
+                    raise self.fault
+                if self._whole:
+                    return b""
+                await self.wait(CHUNK)
+            return self._next_chunk()
         if decoder is None or self._coding_fault:
             raise self._give_up(self._coding_fault, "encoding")
         try:
@@ -193,6 +203,13 @@ class HttpResponse:
         if waiter is None:
             return
         want = self._want
+        if want == CHUNK and self.passage is not None:
+            try:
+                if self._passed():
+                    return
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
+                waiter.set_exception(error)
+                return
         if (
             self._whole
             or self.fault is not None
@@ -201,6 +218,19 @@ class HttpResponse:
             or (want == WHOLE and self._size > self._limit)
         ):
             waiter.set_result(None)
+
+    def _passed(self) -> bool:
+        """Offer what came to the passage; true when it took it and the body goes on."""
+        passage, chunks = self.passage, self._chunks
+        if passage is None or not chunks or self._whole or self.fault is not None or self._decoder is not None:
+            return False
+        if self._coding_fault or not passage(chunks[0] if len(chunks) == 1 else b"".join(chunks)):
+            return False
+        chunks.clear()
+        self._size = 0
+        if self.source is not None:
+            self.source.resume()
+        return True
 
     def drained(self) -> None:
         """Wake who waits to write on."""
@@ -228,6 +258,7 @@ class HttpResponse:
     def end(self, fault: UpstreamError | None) -> None:
         """Take the end: the whole body is here (None), or ``fault`` follows what is here."""
         self.source = None
+        self.passage = None  # it knows the call, which knows us: a cycle for the collector
         self._whole = fault is None
         self.fault = fault
         self.wake()

@@ -38,6 +38,11 @@ class SseParser:
         self._skip_lf = False
         self._started = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left of what came before."""
+        return not (self._pieces or self._data or self._skip_lf or self._name)
+
     def feed(self, chunk: bytes) -> list[SseEvent]:
         """Take the next bytes and return the events that they complete, oldest first.
 

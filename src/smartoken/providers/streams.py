@@ -19,6 +19,7 @@ from smartoken.errors import FailureClass
 from smartoken.providers import answers, think
 from smartoken.providers.dialect import CUMULATIVE_TEXT, REASONING_TAGS, THINK_TAGS, Dialect
 from smartoken.providers.failures import Failure, judge, read_error
+from smartoken.providers.moulds import Mould, mould_of, text_in
 from smartoken.providers.read_json import too_deep
 from smartoken.providers.reasoning import fingerprint
 from smartoken.providers.sse import MAX_LINE, SseEvent, SseParser, SseTooLargeError
@@ -26,6 +27,8 @@ from smartoken.providers.toolcalls import ToolCalls
 from smartoken.providers.usage import read_usage
 from smartoken.tokens import TokenUsage
 
+_MOULDS = 8  # made in a row without use before no more are made
+_AROUND = len(b"data: \n\n")
 MAX_KEPT_REASONING = 1 << 20  # characters kept for replay; a longer text is not kept at all
 _TOO_DEEP = "an event of the provider's stream is nested too deeply"
 _KEPT_DELTA = ("refusal", "annotations", "audio", "function_call")
@@ -44,6 +47,8 @@ class StreamEvent(NamedTuple):
     finish: str | None = None
     failure: Failure | None = None
     done: bool = False
+    text: str | None = None  # of a chunk that is one piece of text, or of thinking, and nothing else
+    thought: bool = False  # whether that is thinking
 
 
 _DONE = StreamEvent(done=True)
@@ -84,6 +89,10 @@ class StreamReader:
         self._plain: list[bytes] | None = None  # a body that is JSON instead of an event stream
         self._begun = False
         self._received = False
+        self._mould: Mould | None = None  # of the last event, where it was a plain text
+        self._mould_kept = False  # whether its text is thinking that is kept for replay
+        self._keeps_last = False  # whether that of the event read last is
+        self._unused = 0  # moulds made since one was of use: some vendors pad each event with noise
         self._thought: list[str] = []
         self._thought_length = 0
         self._keeps_reasoning = dialect.replays_reasoning
@@ -111,6 +120,7 @@ class StreamReader:
 
     def feed(self, chunk: bytes) -> list[StreamEvent]:
         """Take the next bytes; return what they complete. After the end everything is ignored."""
+        self._mould = None
         if self._over:
             return []
         if not self._begun:
@@ -129,8 +139,39 @@ class StreamReader:
             return [self._fail(str(error))]
         if len(parsed) == 1:
             event = self._read(parsed[0])
+            if event.text is not None and self._unused < _MOULDS and len(parsed[0].data) + _AROUND == len(chunk):
+                self._keep_mould(chunk, event)
             return [event] if event is not _NOTHING else []
         return self._read_all(parsed)
+
+    def _keep_mould(self, chunk: bytes, event: StreamEvent) -> None:
+        """Keep the mould of a chunk that is a whole event, for the chunks after it."""
+        if event.text is not None and self._sse.idle and chunk[:6] == b"data: " and chunk[-2:] == b"\n\n":
+            name = self._reasoning_field if event.thought else "content"
+            self._mould, self._mould_kept = mould_of(chunk, event.text, name), event.thought and self._keeps_last
+            self._unused += 1
+
+    def more(self, chunk: bytes) -> str | None:
+        """Return the text of a chunk that is like the last event but for its text; ``feed`` takes any other.
+
+        Whoever passes it on says so with ``took``.
+        """
+        mould = self._mould
+        if mould is None:
+            return None
+        text = text_in(mould, chunk)
+        if text is not None:
+            self._unused = 0
+        return text
+
+    def took(self, text: str) -> None:
+        """Note that a text of ``more`` was passed on."""
+        if self._mould_kept:
+            self._keep_thought(text)
+
+    def _keep_thought(self, text: str) -> None:
+        self._thought.append(text)
+        self._thought_length += len(text)
 
     def _read_all(self, parsed: list[SseEvent]) -> list[StreamEvent]:
         events = []
@@ -229,11 +270,19 @@ class StreamReader:
         delta, index = raw.get("delta"), raw.get("index")
         if type(index) is not int or type(delta) is not dict or len(delta) != 1:
             return None
-        text, choice = delta.get("content"), self._choices.get(index)
-        if not text or type(text) is not str or choice is None or raw.get("logprobs") is not None:
+        ((name, text),) = delta.items()
+        thought = name == self._reasoning_field
+        if not (thought or name == "content") or not text or type(text) is not str or index not in self._choices:
             return None
+        if raw.get("logprobs") is not None:
+            return None
+        if thought:
+            delta = {"reasoning_content": text}
+            self._keeps_last = self._keeps_reasoning and index == 0
+            if self._keeps_last:
+                self._keep_thought(text)
         read = {"index": index, "delta": delta, "finish_reason": None}
-        return StreamEvent(self._frame(payload, [read]), has_content=True)
+        return StreamEvent(self._frame(payload, [read]), has_content=True, text=text, thought=thought)
 
     def _read_unusual(self, payload: dict[str, Any], choices: Any, *, named_error: bool) -> StreamEvent:
         """Read an event without choices, or one that may be an error."""
@@ -345,8 +394,7 @@ class StreamReader:
         if reasoning:
             delta["reasoning_content"] = reasoning
             if self._keeps_reasoning and index == 0:
-                self._thought.append(reasoning)
-                self._thought_length += len(reasoning)
+                self._keep_thought(reasoning)
         calls = raw.get("tool_calls")
         if calls and type(calls) is list:
             if choice.calls is None:
