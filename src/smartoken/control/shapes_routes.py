@@ -86,7 +86,7 @@ class DrillRun(Body):
     ]  # fmt: skip
     percent: int = Field(default=100, ge=1, le=100, description="of the attempts at the primary offer")
     calls: int = Field(default=20, ge=1, le=500)
-    baseline: int = Field(default=20, ge=0, le=500, description="calls without the fault beforehand, to compare with")
+    baseline: int = Field(default=20, ge=0, le=500, description="calls without the fault, by turns with the others")
     concurrency: int = Field(default=4, ge=1, le=50)
     max_tokens: int = Field(default=64, ge=1, le=4096)
     stream: bool = True

@@ -7,6 +7,7 @@ client who leaves. Drills on live traffic are in ``live_drills.py``.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,7 +45,7 @@ class Terms:
     model: str
     breakage: Breakage
     calls: int = 20
-    baseline: int = 20  # calls without the fault beforehand, to compare with; at most as many as with it
+    baseline: int = 20  # calls without the fault by turns with the others, to compare with; at most as many
     concurrency: int = 4
     max_tokens: int = 64
     stream: bool = True
@@ -122,14 +123,19 @@ class Drill:
         self._client = client
         self._primary_offer = next((each for each in model.offers if each.offer.id == self.primary), None)
         self._stopped = asyncio.Event()
-        self._before: list[Told] = []
+        self._without: list[Told] = []
         self._told: list[Told] = []
         self._open: set[Reply] = set()
         self._recovered: float | None = None
         self.breaking = False
-        upstreams = Upstreams(client, gateway.clock)
-        upstreams.detour = self._detour
-        self._gateway = replace(
+        self._gateway = self._over(gateway, self._detour)
+        self._beside = self._over(gateway, None)
+
+    def _over(self, gateway: Gateway, detour: Callable[[Target], Upstream] | None) -> Gateway:
+        """Return the gateway with a relay and breakers of its own, and the drill's caller."""
+        upstreams = Upstreams(self._client, gateway.clock)
+        upstreams.detour = detour
+        return replace(
             gateway,
             upstreams=upstreams,
             relay=Relay(upstreams, gateway.clock, gateway.till, gateway.logbook),
@@ -146,11 +152,11 @@ class Drill:
             return self._broken.towards(target.offer.provider.dialect)
         return self._client
 
-    async def _call(self) -> Told:
+    async def _call(self, gateway: Gateway) -> Told:
         """Make one call, in a task of its own: what is struck in it is told to its client."""
         terms, told = self._terms, Told()
         _CLIENT.set(told)
-        now = self._gateway.clock.monotonic  # finer than an event loop's own time, which may be whole milliseconds
+        now = gateway.clock.monotonic  # finer than an event loop's own time, which may be whole milliseconds
         body = {
             "model": terms.model,
             "messages": [{"role": "user", "content": terms.prompt}],
@@ -182,32 +188,36 @@ class Drill:
         reply = Reply(send)
         self._open.add(reply)
         try:
-            await chat(self._gateway, Request(scope, receive), reply)
+            await chat(gateway, Request(scope, receive), reply)
         finally:
             self._open.discard(reply)
         told.total_ms = (now() - started) * 1000
         call_id = next((value.decode() for name, value in reply.headers if name == b"x-request-id"), "")
-        told.record = self._gateway.settler.recent(call_id) or await self._gateway.stored_call(
-            self._caller.account.id, call_id
-        )
+        told.record = gateway.settler.recent(call_id) or await gateway.stored_call(self._caller.account.id, call_id)
         return told
 
-    async def _many(self, calls: int, told: list[Told]) -> None:
+    async def _calls(self) -> None:
+        """Make the calls under the fault, and by turns with them those without it: both meet the same conditions."""
         gate = asyncio.Semaphore(self._terms.concurrency)
 
-        async def one() -> None:
+        async def one(gateway: Gateway, told: list[Told]) -> None:
             async with gate:
                 if not self._stopped.is_set():
-                    told.append(await self._call())
+                    told.append(await self._call(gateway))
 
-        await asyncio.gather(*(one() for _ in range(calls)))
+        calls = []
+        for number in range(self._terms.calls):
+            if number < self._terms.baseline:
+                calls.append(one(self._beside, self._without))
+            calls.append(one(self._gateway, self._told))
+        await asyncio.gather(*calls)
 
     async def _recovered_s(self) -> float | None:
         """Return when the primary answered again by real calls alone; None: not within the time that is waited."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         while loop.time() - started < RECOVERY_S and not self._stopped.is_set():
-            told = await self._call()
+            told = await self._call(self._gateway)
             if told.answered and told.record is not None and told.record.offer == self.primary:
                 return round(loop.time() - started, 2)
             if self._rests_s() > RECOVERY_S - (loop.time() - started):
@@ -221,9 +231,8 @@ class Drill:
         return max((each.wait_s for each in rows if each.offer in ("", self.primary)), default=0.0)
 
     async def _phases(self) -> None:
-        await self._many(min(self._terms.baseline, self._terms.calls), self._before)
         self.breaking = True
-        await self._many(self._terms.calls, self._told)
+        await self._calls()
         self.breaking = False
         self._recovered = await self._recovered_s()
 
@@ -240,7 +249,7 @@ class Drill:
         if work.done() and not work.cancelled():
             work.result()
         return {
-            **judged(self.primary, self._before, self._told, ended, self._cost_of),
+            **judged(self.primary, self._without, self._told, ended, self._cost_of),
             "fallbacks": [each for each in self._offers if each != self.primary],
             "key": self._caller.key.id,
             "broken_attempts": self._broken.struck,
