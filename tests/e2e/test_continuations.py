@@ -37,6 +37,7 @@ MODELS = [
     ("test/only-thinks", [("moonshot", f"{TEXT}&think=15&cut_after=9"), ("deepseek", TEXT)], THINKS),
     ("test/slow", [("deepseek", f"{TEXT}&cut_after=9"), ("moonshot", f"{TEXT}&pace_ms=30")]),
     ("test/regions", [("deepseek", f"{TEXT}&cut_after=9", SG), ("moonshot", TEXT, CN), ("qwen", TEXT, SG)]),
+    ("test/endless", [("deepseek", "echo?tokens=3000&cut_after=400&step=2"), ("qwen", "echo?tokens=3000&step=2")]),
     ("test/cn-only", [("deepseek", f"{TEXT}&cut_after=9", SG), ("moonshot", TEXT, CN), ("qwen", TEXT)]),
 ]
 
@@ -398,3 +399,23 @@ def test_what_is_no_yes_or_no_is_refused_by_name_and_an_estimate_takes_the_field
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "provider.continuation")
     body = {"model": "test/third", "messages": SAMPLE, "provider": {"continuation": True}}
     assert gateway.http.post(f"{gateway.base_url}/estimate", json=body, headers=gateway.headers).status_code == 200
+
+
+def test_a_remainder_that_named_no_limit_ends_where_the_money_does(gateway):
+    chance, ends = Random(11), set()
+    for number in range(10):
+        limit = chance.randint(3_500_000, 16_000_000)
+        name = f"open-{number}-{time.time_ns()}"
+        secret = gateway.add_key(name, options={"continuation": True})
+        gateway.add_budget(name, limit)
+        answer = call(gateway, "test/endless", secret)
+        gateway.worker.gateway.upstreams.pools.breakers.forget()
+        (record,) = gateway.records(answer.headers["x-request-id"])
+        assert record["charge_nano"] <= record["bound_nano"] <= limit
+        assert record["overrun_nano"] == 0
+        ends.add((record["end_reason"], record["evidence"]))
+        if record["end_reason"] == "length":
+            assert answer.text.endswith("data: [DONE]\n\n")
+            assert record["charge_nano"] > limit // 3  # it went on for long before the money ended
+    assert ("length", "limited_by:budget; continued:1") in ends
+    assert ("completed", "continued:1") in ends

@@ -297,6 +297,8 @@ class Relay:
             target = await self._admitted_again(rest, plan._replace(targets=(planned,)), relayed, story)
             told = None if target is None else await self._remainder(rest, target, under_way)
             if told is not None:
+                if told.end is EndReason.LENGTH and relayed.held.plan.told is not None:
+                    told.evidence = LIMITED_BY_BUDGET  # its provider was told how much the money buys
                 join(whole, told, story)
                 if whole.attempts[-1].failure is None:
                     story.end()

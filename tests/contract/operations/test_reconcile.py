@@ -184,6 +184,44 @@ def test_a_bill_that_drifts_tells_the_day_the_model_and_the_percent(shop):
     assert figures["drift_percent"] == f"{100 * 100 / prompt:.3f}"
 
 
+def a_continued_call(room):
+    """A call that up1 began, 50 in and 3 out, and another provider ended, 60 in and 4 out."""
+    (call,) = a_run(room, 1)
+    parts = [("up1", 50, 3), ("up9", 60, 4)]
+    attempts = [
+        {
+            "provider": provider, "offer": f"{provider}:test/alpha", "key": "main", "message": None, "failure": None,
+            "usage": {"prompt_tokens": prompt, "cached_tokens": 0, "completion_tokens": output},
+            "cost": {"nano": 2_000 * prompt + 3_000 * output, "currency": "CNY"},
+        }
+        for provider, prompt, output in parts
+    ]  # fmt: skip
+    rates = {each["what"]: each["rate"] for each in call.price_lines}
+    lines = [
+        {"what": what, "tokens": tokens, "rate": rates[what], "attempt": place}
+        for place, (_, prompt, output) in enumerate(parts, 1)
+        for what, tokens in (("input", prompt), ("output", output))
+    ]
+    charge = -(-sum(each["tokens"] * each["rate"] for each in lines) // 1_000)
+    return call._replace(
+        provider="up9", offer="up9:test/alpha", prompt_tokens=110, completion_tokens=7, attempts=attempts,
+        price_lines=lines, charge_nano=charge, cost_nano=241_000, evidence="continued:1",
+    )  # fmt: skip
+
+
+def test_a_bill_holds_the_parts_that_its_provider_told_of_a_continued_call(shop):
+    shop.calls(a_continued_call(shop))
+    found = billed(shop, bill([("2026-11-03", "alpha-up", "main", 50, 0, 3, amount_text(109_000), "CNY")]))
+    assert (found["ok"], found["cells"]) == (True, [])
+
+
+def test_a_continued_call_is_not_taken_for_mispriced(shop):
+    call = a_continued_call(shop)
+    shop.calls(call)
+    found = reconciled(shop, expectation([call]))
+    assert (found["ok"], found["findings"]) == (True, [])
+
+
 def test_a_bill_in_another_currency_is_not_compared_by_amount(shop):
     calls = a_run(shop, 2)
     shop.calls(*calls)
