@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import date
 
 import pytest
@@ -153,6 +154,24 @@ def test_every_error_a_setting_a_model_and_a_field_are_found(visitor, query):
     if any(query == each.code for each in all_errors()):
         first = said.partition('<ul class="hits">')[2].partition('href="')[2].partition('"')[0]
         assert first == f"/help/errors/{query}"
+
+
+ASKED = [
+    ("turn thinking off", "/docs/reasoning"),
+    ("how do I cancel a stream", "/docs/streaming"),
+    ("was I charged for a failed call", "/help"),
+    ("arrearage", "/docs/errors/upstream"),
+    ("price calculator", "/pricing"),
+    ("openrouter api key", "/docs/provider-keys"),
+    ("429", "/docs/limits"),
+    ("python streaming", "/docs/streaming"),
+]
+
+
+@pytest.mark.parametrize(("query", "page"), ASKED)
+def test_what_people_ask_leads_to_its_page_among_the_first_three(visitor, query, page):
+    said = visitor.ask(f"/search?q={query.replace(' ', '+')}").text
+    assert page in re.findall(r'<h2><a href="([^"]+)"', said)[:3]
 
 
 def test_what_is_searched_for_is_shown_as_text(visitor):

@@ -10,14 +10,37 @@ from smartoken.web import search as index
 from smartoken.web.failure_words import MEANINGS, own_rules, shown_when
 from smartoken.web.library import Document, plain
 from smartoken.web.pages.catalog import all_rows
-from smartoken.web.pages.menus import codes, docs_menu, errors_menu, grouped_codes
+from smartoken.web.pages.menus import MADE, codes, docs_menu, errors_menu, grouped_codes
 from smartoken.web.render import Renderer
 from smartoken.web.resources import Answer, Asked
 
-_FENCES = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_FENCES = re.compile(r"^```(\w*).*?^```", re.MULTILINE | re.DOTALL)  # of a sample only its language is found
 _FURNITURE = re.compile(r"^(?:#+ .*|\|[-:| ]+\||<!--.*-->)$", re.MULTILINE)  # headings, rules of tables, blocks
 _FACTS = re.compile(r"^\| HTTP status .*\n\|[-| ]+\|\n(?:\|.*\n)+\n?", re.MULTILINE)
 _FIX = re.compile(r"^## What to do\n\n(.*?)\n(?=## |\Z)", re.MULTILINE | re.DOTALL)
+# Pages that the program makes and that are found beside the Markdown: address, title, what it says.
+_PAGES = (
+    *(
+        (address, title, said)
+        for address, title, _, said in MADE
+        if address not in ("/help/errors", "/docs/provider-keys")
+    ),
+    (
+        "/models",
+        "Models",
+        "Every model with price, context, abilities and data region; filters and order in the address.",
+    ),
+    (
+        "/models/compare",
+        "Compare models",
+        "Two to four models side by side, with what your own calls would cost: a calculator.",
+    ),
+    ("/pricing", "Pricing", "The price book, what is billed by how a call ended, caching, rounding, and a calculator."),
+    ("/status", "Status", "Whether calls are taken now, which models answer, which routes rest or rested."),
+    ("/changelog", "Changelog of models and prices", "Models released and retired, names and prices that changed."),
+    ("/use-cases", "Use cases", "Customer support, coding, education and documents, each with code and cost."),
+    ("/tutorials", "Tutorials", "Step by step, with code that runs."),
+)
 _HEADS = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -121,9 +144,12 @@ def entries(renderer: Renderer) -> list[index.Entry]:
     found = []
     for page in site.library.pages.values():
         heads = " · ".join(plain(each) for each in _HEADS.findall(page.body))
-        words = plain(_FURNITURE.sub(" ", _FENCES.sub(" ", page.body)).replace("|", " "))
+        words = plain(_FURNITURE.sub(" ", _FENCES.sub(r" \1 ", page.body)).replace("|", " "))
         kind = _kind(page.address)
         found.append(index.Entry(kind, page.title, page.address, heads, words, page.description))
+    found.extend(
+        index.Entry("Page", title, address, "", f"{said} {_words_of(address)}", said) for address, title, said in _PAGES
+    )
     for row in all_rows(renderer):
         model = site.directory.current.models[row.id.lower()].model
         names = " ".join((model.id, *model.aliases, *model.retired_aliases, model.vendor, model.family))
@@ -131,6 +157,14 @@ def entries(renderer: Renderer) -> list[index.Entry]:
             index.Entry("Model", model.name, row.path, names, f"{model.description} {names}", model.description)
         )
     return found
+
+
+def _words_of(address: str) -> str:
+    """Return what the dictionary of providers' errors is found by: every code and word in it."""
+    if address != "/docs/errors/upstream":
+        return ""
+    told = [shown_when(each) for dialect in DIALECTS.values() for each in own_rules(dialect, OPENAI)]
+    return plain(" ".join((*told, *(each.means for each in MEANINGS.values()))))
 
 
 def _kind(address: str) -> str:
