@@ -45,6 +45,7 @@ def test_a_price_list_is_published_and_given_to_an_account_by_command(shop):
     shop("prices", "publish", draft["id"])
     assert shop("prices", "assign", "acme", "partners").stdout.strip() == "acme pays by partners."
     assert re.search(r"test/alpha\s+USD 0\.45 / 1\.35\s+list:", shop("prices", "list", "--list", "partners").stdout)
+    assert "there are: partners" in shop("prices", "list", "--list", "partner", code=2).stderr
     assert shop("prices", "assign", "acme").stdout.strip() == "acme pays by the standard prices."
 
 

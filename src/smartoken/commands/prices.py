@@ -7,8 +7,8 @@ from urllib.parse import quote
 import orjson
 import typer
 
-from smartoken.commands.api import ask
-from smartoken.commands.terminal import Json, object_in, say, say_json, table
+from smartoken.commands.api import ask, connected
+from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, object_in, say, say_json, table
 
 app = typer.Typer(no_args_is_help=True, help="Draft, compare, publish and undo prices; price lists and margins.")
 ROOT = "/admin/prices"
@@ -34,7 +34,14 @@ def list_prices(
     json_output: Json = False,
 ) -> None:
     """List the sell prices in force, per 1M tokens in and out, with their versions and next changes."""
-    found = ask(context, "GET", ROOT, None, {"price_list": price_list})
+    with connected(invocation(context).settings()) as api:
+        if price_list is not None:
+            known = [each["name"] for each in api.call("GET", f"{ROOT}/lists")["data"]]
+            if price_list not in known:
+                raise RefusedError(
+                    f"`--list`: no list is called {price_list!r}; there are: {', '.join(known) or 'none'}.", USAGE
+                )
+        found = api.call("GET", ROOT, None, {"price_list": price_list})
     if json_output:
         say_json(found)
         return
