@@ -147,7 +147,7 @@ def run(machine, db, examples, steps):
 
 @pytest.mark.parametrize("machine", [StoredMachine, StoredMachineOfThree])
 def test_stored_money_obeys_the_naive_rules_under_any_order_of_events(machine, db):
-    run(machine, db, 10, 30)
+    run(machine, db, 6, 25)
 
 
 @pytest.mark.slow
