@@ -76,6 +76,7 @@ def test_campaigns_and_codes_are_run_by_command(shop):
         "2100-01-01T00:00:00.000Z",
     )
     assert "spring is a draft" in shop("campaign", "change", "spring", "--amount", "3.00").stdout
+    assert "give nothing until it is published" in shop("code", "create", "--campaign", "spring", "--csv").stderr
     assert "`--amount`" in shop("campaign", "change", "spring", "--amount", "lots", code=2).stderr
     assert "There is no campaign 'none'" in shop("campaign", "show", "none", code=2).stderr
     dry = json.loads(shop("campaign", "dry-run", "spring", "--account", "acme", "--account", "other", "--json").stdout)
@@ -95,7 +96,7 @@ def test_campaigns_and_codes_are_run_by_command(shop):
     assert "cannot be redeemed" in shop("code", "redeem", lines[0]["code"], "--account", "other", code=2).stderr
     shop("code", "revoke", batch["id"])
     listed = json.loads(shop("code", "list", "--campaign", "spring", "--json").stdout)["data"]
-    assert [(each["redeemed"], each["left"]) for each in listed] == [(1, 2), (0, 0)]
+    assert [(each["redeemed"], each["left"]) for each in listed] == [(0, 1), (1, 2), (0, 0)]
     assert lines[1]["code"] not in shop("code", "list").stdout
     assert "exclude each other" in shop("code", "create", "--campaign", "spring", "--csv", "--json", code=2).stderr
 

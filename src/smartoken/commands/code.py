@@ -7,7 +7,7 @@ import typer
 
 from smartoken.commands.api import connected
 from smartoken.commands.options import option, with_options
-from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, say, say_json, table
+from smartoken.commands.terminal import USAGE, Json, RefusedError, complain, invocation, say, say_json, table
 
 app = typer.Typer(help="Activation codes: create, list, revoke, preview, redeem.", no_args_is_help=True)
 Code = Annotated[str, typer.Argument(help="The code, as it was given.", metavar="CODE")]
@@ -39,6 +39,9 @@ def create_codes(
     body |= {"expires_at": options["expires_at"], "note": options["note"]}
     with connected(invocation(context).settings()) as api:
         made = api.call("POST", "/admin/codes", body)
+        state = api.call("GET", f"/admin/campaigns/{quote(made['campaign'], safe='')}")["state"]
+    if state == "draft":
+        complain(f"{made['campaign']} is a draft: its codes give nothing until it is published.")
     if json_output:
         say_json(made)
         return
