@@ -8,12 +8,12 @@ import httpx2
 import pytest
 
 from live import live
-from smartoken.errors import InvalidRequestError, NotFoundError, UpstreamUnavailableError
+from smartoken.errors import FailureClass, InvalidRequestError, NotFoundError, UpstreamUnavailableError
 from smartoken.gateway.faults import AFTER_CONTENT, Fault
 from smartoken.operations import drills, named_routes, routes
 from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
-from smartoken.routing.breakers import OPEN_S, TRIP_FAILURES
+from smartoken.routing.breakers import FIRST_REST_S, OPEN_S, TRIP_FAILURES
 
 ECHO = ("openai", "echo")
 SIMPLE = {"messages": [{"role": "user", "content": "Say hello to the fleet"}]}
@@ -84,6 +84,11 @@ def test_with_half_of_the_calls_broken_every_eligible_one_succeeds_and_the_other
     assert result["passed"], result["why_not"]
     assert result["broken_calls"] > 0
     assert result["eligible_answered"] == result["eligible"]
+    if result["primary_back_after_s"] is None:  # a key without money rests for longer than a drill waits
+        assert fault in (Fault.ARREARS, Fault.UNAUTHORIZED)
+        assert result["primary_rests_s"] <= FIRST_REST_S[FailureClass.KEY_BROKE]
+    else:
+        assert result["primary_back_after_s"] <= OPEN_S + 2  # within its cool-down, by real calls alone
     assert result["untouched_answered"] == result["untouched"] == result["calls"] - result["broken_calls"]
     if not stream or fault not in AFTER_CONTENT:
         assert (result["after_content"], result["answered"]) == (0, result["calls"])
