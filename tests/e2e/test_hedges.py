@@ -26,6 +26,7 @@ MODELS = [
     ("test/head", [("openai", "echo?tokens=20&head_ms=600"), ("openai", QUICK)]),
     ("test/bad-second", [("openai", SLOW), ("openai", "overloaded"), ("openai", QUICK)]),
     ("test/alone", [("openai", SLOW)]),
+    ("test/patient", [("openai", "echo?tokens=20&first_ms=950"), ("openai", "echo?tokens=20&head_ms=2800")]),
     ("test/long", [("openai", "echo?tokens=20&first_ms=20&pace_ms=25"), ("openai", QUICK)]),
     ("test/regions", [("openai", SLOW, SG), ("openai", QUICK, CN), ("openai", QUICK, SG)]),
     ("test/bounded", [("openai", SLOW), ("openai", QUICK)]),
@@ -193,9 +194,9 @@ def test_without_the_money_for_both_there_is_no_second_attempt(gateway):
 
 def test_a_client_that_leaves_cancels_both(gateway):
     gateway.sandbox.truth.clear()
-    body = {"model": "test/both-slow", "messages": SIMPLE, "stream": True}
+    body = {"model": "test/patient", "messages": SIMPLE, "stream": True}
     with pytest.raises(httpx2.ReadTimeout):
-        httpx2.post(f"{gateway.base_url}/chat/completions", json=body, headers=gateway.headers, timeout=0.4)
+        httpx2.post(f"{gateway.base_url}/chat/completions", json=body, headers=gateway.headers, timeout=0.8)
     until = time.monotonic() + 5
     while [each.ended for each in gateway.sandbox.truth] != ["client_left"] * 2 and time.monotonic() < until:
         time.sleep(0.02)
