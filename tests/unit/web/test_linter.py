@@ -57,6 +57,19 @@ def test_the_line_is_the_one_where_it_stands():
     assert {each.field: each.line for each in report.findings} == {"plugins": 3, "model maker/model": 2}
 
 
+def test_an_id_that_is_not_here_is_told_the_nearest_and_stands_on_its_own_line():
+    text = '{"model": "maker/model:free",\n "models": ["no/such"]}'
+    report = lint(text, "http://gate.test", HERE.get, lambda name: [f"like/{name[3:]}", "b/c"])
+    told = {each.field: (each.line, each.write) for each in report.findings}
+    assert told["model maker/model:free"] == (1, "maker/model")
+    assert told["model no/such"] == (2, "Nearest by name: `like/such` or `b/c`; all are on the page Models.")
+
+
+def test_the_page_names_what_is_nearest_of_the_catalog(visitor):
+    said = visitor.ask("/migrate/check", method="POST", form={"text": '{"model": "deepseek/deepseek-v4-proo"}'}).text
+    assert "<code>deepseek/deepseek-v4-pro</code>" in said
+
+
 def test_what_must_change_comes_first_and_is_counted():
     report = lint('{"seed": 1, "plugins": [], "model": "no/such"}', ADDRESS, HERE.get)
     assert [each.level for each in report.findings] == [Level.CHANGE, Level.REFUSED, Level.SAME]

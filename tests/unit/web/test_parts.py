@@ -13,6 +13,7 @@ from smartoken.money import parse_rate, rate_text
 from smartoken.providers.registry import DIALECTS
 from smartoken.web import figures, quirks, samples
 from smartoken.web import search as index
+from smartoken.web.blocks import BLOCKS, BlockError
 from smartoken.web.failure_words import MEANINGS, shown_when
 from smartoken.web.library import CHECKOUT, Library, LibraryError, address_of, plain
 from smartoken.web.linter import FIELDS
@@ -115,6 +116,50 @@ def test_neighbouring_samples_with_tabs_are_one_group_and_regions_are_told_apart
     assert html.count('<div class="tabs">') == 1
     assert 'aria-label="Shell 1"' in html
     assert 'aria-label="Shell 2"' in html
+
+
+def test_a_link_that_is_called_by_its_file_gets_the_title_of_its_page():
+    def title(target):
+        return {"billing.md#what": "Billing"}.get(target)
+
+    text = "# T\n\n[billing.md](billing.md#what) [the bill](billing.md#what) [gone.md](gone.md)"
+    html = Writer(lambda _name, _facts: "").render(text, lambda target: f"/{target}", {}, title).html
+    assert re.findall(r">([^<]+)</a>", html) == ["Billing", "the bill", "gone.md"]
+
+
+def test_wide_tables_carry_their_heads_for_phones_and_narrow_ones_do_not():
+    wide = rendered("# T\n\n| a `b` | what it is | `code` |\n|---|---|---|\n| 1 | 2 | 3 |").html
+    assert '<div class="scroll stacked"' in wide
+    assert re.findall(r'<t([hd])\b[^>]*?(?: data-label="([^"]*)")?>', wide) == [
+        ("h", ""),
+        ("h", ""),
+        ("h", ""),
+        ("d", ""),
+        ("d", "What it is"),
+        ("d", "code"),
+    ]
+    assert "<code>code</code></th>" in wide
+    narrow = rendered("# T\n\n| a | b |\n|---|---|\n| 1 | 2 |").html
+    assert "stacked" not in narrow
+    assert "data-label" not in narrow
+
+
+def test_only_a_terminal_has_prompts_that_are_not_copied():
+    html = rendered("# T\n\n```console\n$ make run\n```\n\n```bash\nmake run\n```").html
+    assert html.count("<code data-prompt>") == 1
+
+
+DRAWN = [("First: a | Then: b & c", ["First", "Then"]), ("", None)]
+
+
+@pytest.mark.parametrize(("steps", "names"), DRAWN)
+def test_a_drawing_has_its_steps_in_order_or_says_what_it_lacks(visitor, steps, names):
+    make = BLOCKS["flow"]
+    if names is None:
+        with pytest.raises(BlockError, match="no steps"):
+            make(visitor.web._renderer, {"steps": steps})
+        return
+    assert re.findall(r"<b>(.*?)</b>", make(visitor.web._renderer, {"steps": steps})) == names
 
 
 def test_a_block_is_asked_for_with_its_words_and_another_comment_is_nothing():
