@@ -94,7 +94,7 @@ class Desk:
         except UpstreamError as error:
             tried.failure = Failure(error.kind, str(error))
         if tried.failure is None:
-            self._gateway.upstreams.succeeded(target, None)
+            self._gateway.upstreams.succeeded(target, None, started)
         cost = offer.cost
         spent = None
         if cost is not None and tried.usage is not None:

@@ -107,7 +107,7 @@ class Queue:
         if reaction.action is Action.TELL:
             return None
         if other is not None:
-            self._again = target._replace(key=other, why=f"another key of {target.offer.provider.id}")
+            self._again = target._replace(key=other, why="another key of the same provider")
             return 0.0
         if self._waiting:
             return 0.0

@@ -173,7 +173,7 @@ class Relay:
                 pools.end(target.offer, target.key)
                 attempt.ended_ms = self._elapsed_ms(call)
                 relayed.close()
-            self._note_end(target, attempt, outcome)
+            self._note_end(call, target, attempt, outcome)
             if attempt.failure is not None and relayed.stream is not None and wanted(call):
                 await self._go_on(call, plan, (reply, relayed), queue)
             return
@@ -343,10 +343,10 @@ class Relay:
             pools.end(target.offer, target.key)
             attempt.ended_ms = self._elapsed_ms(rest)
             relayed.close()
-        self._note_end(target, attempt, told)
+        self._note_end(rest, target, attempt, told)
         return told
 
-    def _note_end(self, target: Target, attempt: Attempt, outcome: Outcome) -> None:
+    def _note_end(self, call: Call, target: Target, attempt: Attempt, outcome: Outcome) -> None:
         """Let the breakers know of an attempt whose answer reached the client, whole or not."""
         if attempt.failure is not None:
             self._upstreams.failed(target, Failure(attempt.failure, attempt.message or ""))
@@ -354,7 +354,8 @@ class Relay:
             self._upstreams.abandoned(target)
         else:
             first = attempt.ttft_ms
-            self._upstreams.succeeded(target, None if first is None else first - attempt.started_ms)
+            ttft_ms = None if first is None else first - attempt.started_ms
+            self._upstreams.succeeded(target, ttft_ms, call.started + attempt.started_ms / 1000)
 
     def _elapsed_ms(self, call: Call) -> int:
         return int((self._clock.monotonic() - call.started) * 1000)

@@ -134,9 +134,9 @@ class Upstreams:
             (target.offer.offer.id, target.key.id), failure.kind, self._clock.monotonic(), failure.retry_after_s
         )
 
-    def succeeded(self, target: Target, ttft_ms: int | None) -> None:
-        """Note that offer and key work, and how soon the first content came."""
-        self.pools.breakers.succeeded(target.offer.offer.id, target.key.id, ttft_ms)
+    def succeeded(self, target: Target, ttft_ms: int | None, began: float) -> None:
+        """Note that an attempt that ``began`` then was answered, and how soon the first content came."""
+        self.pools.breakers.succeeded(target.offer.offer.id, target.key.id, ttft_ms, began)
 
     def abandoned(self, target: Target) -> None:
         """Note that an attempt ended before it said anything about the provider: the client left."""

@@ -7,6 +7,7 @@ rests the pair after ``TRIP_FAILURES`` of the last ``WINDOW`` attempts failed. R
 of state is a ``Transition`` that other workers take over.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,6 +69,7 @@ class _Rest:
     until: float
     length: float
     kind: FailureClass
+    since: float
     trial: float | None = None  # when the trial began that is under way
 
     def wait(self, now: float) -> float:
@@ -192,11 +194,14 @@ class Breakers:
         length = first if before is None else min(max(before.length, first) * 2, ceiling)
         if retry_after_s is not None:
             length = min(max(retry_after_s, 0.5), CEILING_S)
-        self._rests[where] = _Rest(now + length, max(length, first), kind)
+        self._rests[where] = _Rest(now + length, max(length, first), kind, now)
         self._tell(Transition(*where, State.OPEN, kind.value, length))
 
-    def succeeded(self, offer: str, key: str, ttft_ms: float | None = None) -> None:
-        """Note an answer: offer and key are well."""
+    def succeeded(self, offer: str, key: str, ttft_ms: float | None = None, began: float = math.inf) -> None:
+        """Note an answer: offer and key are well, unless they rest since after the attempt ``began``.
+
+        A long answer that was under way when its key ran out of money says nothing about that key now.
+        """
         if self._fails:
             results = self._fails.get((offer, key))
             if results is not None:
@@ -206,8 +211,9 @@ class Breakers:
                     del self._fails[offer, key]
         if self._rests:
             for place in (("", key), (offer, key)):
-                rest = self._rests.pop(place, None)
-                if rest is not None:
+                rest = self._rests.get(place)
+                if rest is not None and began >= rest.since:
+                    del self._rests[place]
                     self._tell(Transition(*place, State.CLOSED, rest.kind.value, 0.0))
         if ttft_ms is not None:
             mean = self._ttft.get(offer)
@@ -227,7 +233,7 @@ class Breakers:
             known = self._rests.get(place)
             until = now + change.wait_s - age_s
             if known is None or known.until < until:
-                self._rests[place] = _Rest(until, change.wait_s, FailureClass(change.cause))
+                self._rests[place] = _Rest(until, change.wait_s, FailureClass(change.cause), now - age_s)
 
     def _tell(self, change: Transition) -> None:
         if self.told is not None:

@@ -143,6 +143,17 @@ def test_every_change_of_state_is_told_once():
     assert {(each.offer, each.key, each.cause) for each in told} == {(*PAIR, "connect")}
 
 
+@pytest.mark.parametrize("kind", [FailureClass.KEY_BROKE, FailureClass.KEY_LACKS_MODEL, FailureClass.OWN_RATE_LIMIT])
+def test_an_answer_that_was_under_way_before_a_rest_does_not_end_it(kind):
+    breakers = Breakers()
+    breakers.failed(PAIR, kind, 10.0, None)
+    waits = breakers.wait(*PAIR, 11.0)
+    breakers.succeeded(*PAIR, began=9.9)
+    assert breakers.wait(*PAIR, 11.0) == waits > 0
+    breakers.succeeded(*PAIR, began=10.5)
+    assert breakers.wait(*PAIR, 11.0) == 0.0
+
+
 def test_another_worker_does_the_same_from_what_is_told():
     told = []
     here, there = tripped(told=told.append), Breakers()
