@@ -82,6 +82,7 @@ BAD = [
     (f'{{{M},{HI},"top_p":1.1}}', "top_p", "0 to 1"),
     (f'{{{M},{HI},"presence_penalty":3}}', "presence_penalty", "-2 to 2"),
     (f'{{{M},{HI},"frequency_penalty":-3}}', "frequency_penalty", "-2 to 2"),
+    (f'{{{M},{HI},"response_format":{{"type":{{}}}}}}', "response_format", "json_schema"),
     (f'{{{M},{HI},"user":"a\\u0000b"}}', "user", "NUL"),
     (f'{{{M},{HI},"seed":1.5}}', "seed", "whole"),
     (f'{{{M},{HI},"logprobs":"yes"}}', "logprobs", "true or false"),

@@ -79,7 +79,7 @@ def _tools_ok(value: Any) -> bool:
 
 
 def _format_ok(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("type") in {"text", "json_object", "json_schema"}
+    return isinstance(value, dict) and value.get("type") in ("text", "json_object", "json_schema")
 
 
 # The table of known fields: name -> (rule in words, check). What is not here is not ours to judge.
