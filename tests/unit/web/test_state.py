@@ -139,6 +139,7 @@ def test_the_page_of_a_campaign_holds_every_sentence_of_its_rules(fresh, state, 
     assert said in page
     assert "<li>You get &lt;a grant&gt;.</li><li>It pays for calls.</li>" in page
     assert "Autumn &amp; more" in page
+    assert "SmarToken 0.0.test, Apache-2.0" in page  # the product's version stays its own
     assert "/api/v1/wallet/redeem" in page
     assert visitor.ask("/campaigns/winter").status == 404
     assert visitor.ask("/campaigns/Not-A-Name").status == 404

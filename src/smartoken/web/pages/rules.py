@@ -29,6 +29,6 @@ def campaign(renderer: Renderer, asked: Asked) -> Answer | None:
         colour=colour,
         state=found["state"],
         terms=found["terms"],
-        version=found["rules_version"],
+        rules_version=found["rules_version"],
         lines=[line for line in text.splitlines() if line],
     )
