@@ -10,8 +10,11 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from smartoken.billing.budgets import BudgetWindow
 from smartoken.billing.journal import Journal, Record, read_folder
@@ -23,9 +26,10 @@ from smartoken.gateway.till import Till
 from smartoken.ids import new_id
 from smartoken.operations import bank
 from smartoken.operations.money_view import epochs_seen, load_money, money_revision
-from smartoken.operations.settlement import Batch, paid_rows, settle
-from smartoken.store.database import Database
+from smartoken.operations.settlement import Batch, Settled, SettledTwiceError, paid_rows, settle
+from smartoken.store.database import Database, StoreUnavailableError
 from smartoken.store.oscalls import datasync, preallocate, try_lock
+from smartoken.usage.queries import fitted
 from smartoken.usage.records import CallRecord
 
 _log = logging.getLogger(__name__)
@@ -33,6 +37,7 @@ CLOSED_AFTER_S = 20.0
 BEAT_S = 5.0
 FOLDER = "journal"
 _LOCK = "lock"
+T = TypeVar("T")
 
 
 class Home:
@@ -77,6 +82,10 @@ def _records(folder: Path) -> list[Record]:
     return list(read_folder(folder))
 
 
+def _settle_fitted(conn: Any, batch: Batch) -> Settled:
+    return settle(conn, replace(batch, records=[fitted(each) for each in batch.records]))
+
+
 class Cashier:
     """One worker's; opened before the first call, closed after the last."""
 
@@ -99,7 +108,8 @@ class Cashier:
         """Settle what dead workers of this node left, begin the epoch, and return the till."""
         for epoch, folder, fd in await asyncio.to_thread(orphans, self._root, self.home.epoch):
             records = await asyncio.to_thread(_records, folder)
-            found = await self._db.write(bank.replay, epoch, records, self._now_ms())
+            replay = partial(bank.replay, epoch=epoch, journal=records, now_ms=self._now_ms())
+            found = await self._in_any_case(replay, partial(replay, fit=True))
             if found.records:
                 _log.warning(
                     "replayed the journal of a worker that died: %d final, %d by checkpoint, %d not known to be sent",
@@ -113,6 +123,16 @@ class Cashier:
         self.till = Till(self, await self._db.read(load_money), self._clock, self._workers)
         self.till.closed = self._closed
         return self.till
+
+    async def _in_any_case(self, plainly: Callable[..., T], fitting: Callable[..., T]) -> T:
+        """Write records; when the store refuses them as they are, write them as its columns take them."""
+        try:
+            return await self._db.write(plainly)
+        except (StoreUnavailableError, SettledTwiceError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever a driver raises about a value: one record must not keep all others out
+            _log.exception("the store refused a record; the batch is stored again, cut to what its columns take")
+            return await self._db.write(fitting)
 
     def _now_ms(self) -> int:
         return self._clock.now_ns() // 1_000_000
@@ -152,7 +172,8 @@ class Cashier:
             book = self._open_till().book
             states = book.flush(paid_rows(records))
             leases = [(each.row, each.amount, each.in_calls) for each in states]
-            done = await self._db.write(settle, Batch(records, self.home.epoch, leases, self._now_ms()))
+            batch = Batch(records, self.home.epoch, leases, self._now_ms())
+            done = await self._in_any_case(partial(settle, batch=batch), partial(_settle_fitted, batch=batch))
             book.flushed(states)
             self.logbook.stored([each.id for each in records])
             self._last_ok = self._clock.monotonic()

@@ -16,6 +16,7 @@ from smartoken.billing.wallet import Ask, Grown, grow_leases, put_leases
 from smartoken.operations.money_view import open_windows
 from smartoken.operations.recovery import Recovered, recovered
 from smartoken.operations.settlement import Batch, settle
+from smartoken.usage.queries import fitted
 
 SILENT_S = 60.0  # an epoch that was not heard of for so long, while the store answered, loses its leases
 
@@ -64,12 +65,15 @@ def end(conn: sa.Connection, epoch: str) -> None:
     money.end_epoch(conn, epoch)
 
 
-def replay(conn: sa.Connection, epoch: str, journal: Iterable[Record], now_ms: int) -> Recovered:
+def replay(conn: sa.Connection, epoch: str, journal: Iterable[Record], now_ms: int, *, fit: bool = False) -> Recovered:
     """Settle what a dead worker left in its journal, and give its leases back.
 
     When those were given up before, since it was silent for too long, its calls are paid from what is free now.
+    ``fit`` makes the records fit their columns first.
     """
     found = recovered(journal, now_ms)
+    if fit:
+        found.records = [fitted(each) for each in found.records]
     settle(conn, Batch(found.records, late=not money.lock_epoch(conn, epoch)))
     end(conn, epoch)
     return found

@@ -17,6 +17,7 @@ from smartoken.usage.records import COLUMNS, CallRecord
 _JSON = tuple(COLUMNS.index(name) for name in ("price_lines", "attempts", "fund_lines", "windows"))
 _TRANSFER = COLUMNS.index("transfer_id")
 _SIZES = (128, 32, 8, 2, 1)  # rows a statement; few sizes, so that every statement is soon prepared
+MOST_TOKENS = 2**48  # of a record that is made to fit: thousands of them still add up within 64 bits
 _IDS = (512, 64, 8)  # ids a look-up; a shorter list repeats its last one
 
 
@@ -79,3 +80,30 @@ def call_by_id(conn: sa.Connection, account_id: str | None, call_id: str) -> Cal
         statement = statement.where(calls.c.account_id == account_id)
     found = conn.execute(statement).mappings().first()
     return None if found is None else CallRecord(**found)
+
+
+def fitted(record: CallRecord) -> CallRecord:
+    """Return a record as its columns take it: texts cut and freed of what no database keeps, counts within 64 bits.
+
+    What writes records bounds them where it reads them; this is for what got past that, since one record that the
+    store refuses would keep all others of its batch out.
+    """
+    made = CallRecord(*(_fitted(each, calls.c[name].type) for name, each in zip(COLUMNS, record, strict=True)))
+    counts = {name: each for name in COLUMNS if name.endswith("_tokens") and (each := getattr(made, name)) is not None}
+    return made._replace(**{name: max(0, min(each, MOST_TOKENS)) for name, each in counts.items()})
+
+
+def _fitted(value: Any, kind: sa.types.TypeEngine[Any] | None) -> Any:
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        bits = 31 if type(kind) is sa.Integer else 63
+        return max(-(2**bits), min(value, 2**bits - 1))
+    if isinstance(value, str):
+        told = value.encode("utf-8", "replace").decode().replace("\0", "")
+        return told[: kind.length] if isinstance(kind, sa.String) else told
+    if isinstance(value, Mapping):
+        return {_fitted(str(name), None): _fitted(each, None) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_fitted(each, None) for each in value]
+    return value if isinstance(value, float) else _fitted(str(value), kind)

@@ -6,12 +6,13 @@ import time
 from datetime import timedelta
 from types import SimpleNamespace
 
+import orjson
 import pytest
 
 from contract.operations.rooms import call_record
 from smartoken.billing import queries as money
 from smartoken.billing.budgets import Budget, BudgetWindow
-from smartoken.billing.journal import read_folder
+from smartoken.billing.journal import FINAL, read_folder
 from smartoken.billing.ledger import Stamp, grant, wallet
 from smartoken.billing.wallet import Ask, add_fund_row, post
 from smartoken.billing.windows import TOTAL, Period
@@ -24,6 +25,7 @@ from smartoken.operations.money_view import open_windows
 from smartoken.operations.opening import open_money
 from smartoken.store import revisions
 from smartoken.store.database import StoreUnavailableError
+from smartoken.usage.queries import stored_ids
 
 PAID_IN = 1_000
 
@@ -107,6 +109,31 @@ async def test_what_was_charged_is_not_leased_again_before_its_record_is_stored(
     row = branch.row()
     assert (row["used_nano"], row["held_nano"]) == (600, PAID_IN - 600)
     assert await branch.lease(cashier, 0) == 0
+
+
+async def test_a_record_that_the_store_refuses_keeps_no_other_out_and_money_is_paid_for_both(branch, caplog):
+    cashier = await branch.cashier(workers=1)
+    await branch.lease(cashier, 0)
+    records = [branch.call(cashier, 300, 200), branch.call(cashier, 300, 250)]
+    records[0] = records[0]._replace(user="nul\0", completion_tokens=2**70)
+    await cashier.store(records)
+    assert branch.row()["used_nano"] == 450
+    assert "the store refused a record" in caplog.text
+    stored = branch.db.run_read(stored_ids, [each.id for each in records])
+    assert len(stored) == 2
+
+
+async def test_a_journal_with_such_a_record_is_replayed_all_the_same(branch):
+    cashier = await branch.cashier(workers=1)
+    await branch.lease(cashier, 0)
+    record = branch.call(cashier, 300, 200)._replace(user="half \udc00", prompt_tokens=2**63)
+    payload = orjson.dumps({"id": record.id, "record": [*record._replace(user=None)]})
+    cashier.journal.note(FINAL, payload.replace(b"null", b'"nul\\u0000"', 1))
+    await cashier.close(settled=False)
+    branch.cashiers.clear()
+    await branch.cashier(workers=1)
+    assert branch.db.run_read(stored_ids, [record.id]) == {record.id}
+    assert branch.row()["used_nano"] == 200
 
 
 async def test_a_worker_alone_leases_all_and_one_of_two_what_it_needs(branch):

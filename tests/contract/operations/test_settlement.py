@@ -1,6 +1,9 @@
 """A batch of records is stored once, with its sums, however often and with whatever neighbours it comes."""
 
+import pytest
+
 from contract.operations.rooms import call_record
+from smartoken.usage.queries import call_by_id, fitted
 from smartoken.usage.report_queries import SUMS, sums
 
 
@@ -46,3 +49,39 @@ def test_unknown_counts_and_failures_are_summed_as_what_they_are(room):
 
 def test_an_empty_batch_is_no_work(room):
     assert room.calls() == set()
+
+
+BAD_TEXTS = ["nul\0inside", "half a pair \ud800", "long " * 200]
+TEXTS = [
+    "user",
+    "model_asked",
+    "model_served",
+    "provider",
+    "offer",
+    "evidence",
+    "owner",
+    "workflow",
+    "client_ip",
+    "fx_id",
+]
+COUNTS = ["prompt_tokens", "cached_tokens", "completion_tokens", "cost_nano", "ttft_ms", "total_ms"]
+POISON = [
+    *({name: text} for name in TEXTS for text in BAD_TEXTS),
+    *({name: figure} for name in COUNTS for figure in (2**63, -(2**70))),
+    *({"attempts": [{"message": text, "n": 2**80}]} for text in BAD_TEXTS),
+]
+
+
+@pytest.mark.parametrize(
+    "facts", POISON, ids=lambda facts: f"{next(iter(facts))}-{str(next(iter(facts.values())))[:6]!a}"
+)
+def test_what_no_column_takes_is_cut_to_what_it_does(room, facts):
+    made = fitted(a_record(1, **facts))
+    assert len(room.calls(made, a_record(2))) == 2
+    stored = room.office.db.run_read(call_by_id, None, made.id)
+    assert stored._replace(transfer_id=None) == made._replace(transfer_id=None)
+
+
+def test_a_record_that_fits_is_kept_as_it_is():
+    record = a_record(1, user="Zoë 😀", evidence="x" * 200, attempts=[{"n": 1, "ok": True, "none": None}])
+    assert fitted(record) == record
