@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 import uvloop
@@ -231,6 +232,12 @@ def _addresses(settings: Settings, sock: socket.socket) -> tuple[str, str]:
     return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}", local
 
 
+def _reachable(settings: Settings, address: str) -> str:
+    """Return what links begin with: the public address, else that of this machine, else nothing."""
+    everywhere = urlsplit(address).hostname in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+    return "" if settings.public_url is None and everywhere else address
+
+
 def _server(application: Application) -> Server:
     return Server(
         uvicorn.Config(
@@ -271,6 +278,7 @@ async def _serve(post: Post, say: Say) -> None:
     shared = Snapshots(settings.data_dir) if seat is not None else None
     async with running(settings, store, server.server_state.connections, shared) as worker:
         server.worker = worker
+        worker.gateway = replace(worker.gateway, docs_url=f"{_reachable(settings, address)}/help/errors")
         with contextlib.ExitStack() as stack:
             if seat is None:
                 stack.enter_context(run_file(settings, local, post.token))

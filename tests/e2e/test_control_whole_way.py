@@ -72,6 +72,8 @@ def test_a_key_from_a_file_calls_at_once_and_the_call_is_charged_and_listed(serv
     assert status == 200, answer
     status, refused = ask(served.address, "/v1/chat/completions", keys["acme/blocked"], body)
     assert status == 402, refused
+    with urllib.request.urlopen(refused["error"]["doc_url"], timeout=20) as page:
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
     token = json.loads((served.folder / "data" / "run.json").read_text())["token"]
     usage = answer["usage"]
