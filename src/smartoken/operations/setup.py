@@ -79,6 +79,7 @@ def apply(conn: Connection, work: Work, catalog: Catalog, wish: Wish) -> Applied
 def _check(conn: Connection, work: Work, catalog: Catalog, wish: Wish, stored: StoredSetup) -> None:
     """Refuse what only the store or the catalog can tell to be wrong."""
     file = wish.file
+    _check_variables(file, stored)
     providers = {each.name for each in file.items if each.kind is Kind.PROVIDER} | set(catalog.providers)
     for label, each in stored.items.items():
         # Not those that this very file is about to disable or delete: an offer there would be a mistake.
@@ -106,18 +107,27 @@ def _check(conn: Connection, work: Work, catalog: Catalog, wish: Wish, stored: S
             _check_secret(conn, work, item, stored, texts)
 
 
+def _check_variables(file: SetupFile, stored: StoredSetup) -> None:
+    """Refuse secrets of new items whose variables are not set; one message names them all."""
+    unset = [
+        (item, item.secret.variable)
+        for item in file.items
+        if item.secret is not None and item.secret.value is None and item.label not in stored.items
+    ]
+    for item, variable in unset:
+        if item.where is None:
+            continue
+        others = [str(each) for each in dict.fromkeys(each for _, each in unset) if each != variable]
+        told = f"; nor {'are' if len(others) > 1 else 'is'} {', '.join(others)}" if others else ""
+        fix = "set it, or leave `secret` out to have a key made" if item.kind is Kind.KEY else "set it"
+        raise item.where.error(f"`secret`: {variable} is not set in the environment{told}; {fix}", "secret")
+
+
 def _check_secret(conn: Connection, work: Work, item: Item, stored: StoredSetup, texts: dict[bytes, str]) -> None:
     where, secret = item.where, item.secret
-    if where is None or secret is None:
+    if where is None or secret is None or secret.value is None or item.kind is not Kind.KEY:
         return
     known = stored.items.get(item.label)
-    if secret.value is None:
-        if known is None:
-            fix = "set it, or leave `secret` out to have a key made" if item.kind is Kind.KEY else "set it"
-            raise where.error(f"`secret`: {secret.variable} is not set in the environment; {fix}", "secret")
-        return
-    if item.kind is not Kind.KEY:
-        return
     text = secret.value.reveal().encode()
     if text in texts:
         raise where.error(f"`secret` is that of {texts[text]} too; every key needs its own", "secret")

@@ -245,6 +245,7 @@ REFUSED = [
     (PROVIDER + "[[model]]\nid = 'test/none'\n", ENVIRONMENT, r"setup\.toml:9: .*at least one \[\[model.offer\]\]"),
     (PROVIDER, {}, r"setup\.toml:7: `secret`: UP1_KEY is not set"),
     (ACCOUNT, {}, r"setup\.toml:13: `secret`: ACME_KEY is not set.*leave `secret` out"),
+    (PROVIDER + ACCOUNT, {}, r"UP1_KEY is not set in the environment; nor is ACME_KEY; set it"),
     (ACCOUNT + ACCOUNT.replace('"acme"', '"other"'), ENVIRONMENT, r"setup\.toml:35: .*that of acme/staging too"),
 ]
 
