@@ -208,6 +208,14 @@ def test_a_model_that_the_money_does_not_cover_is_passed_over_and_named(gateway)
     assert "test/dear: " in record["evidence"]
 
 
+def test_a_model_that_is_named_again_is_tried_once(gateway):
+    answer = call(gateway, "test/single", models=["Test/Single", "test/answers", "test/answers"])
+    assert answer.status_code == 200, answer.text
+    attempts = json.loads(gateway.records(answer.headers["x-request-id"])[0]["attempts"])
+    alone = call(gateway, "test/single", models=["test/answers"])
+    assert len(attempts) == len(json.loads(gateway.records(alone.headers["x-request-id"])[0]["attempts"]))
+
+
 def test_a_stream_that_waited_for_the_first_model_is_answered_by_the_second(gateway):
     answer = call(gateway, "test/single", stream=True, models=["test/answers"])
     assert answer.text.endswith("data: [DONE]\n\n")

@@ -173,6 +173,13 @@ def _choices(
     return found
 
 
+def _after(model: ServedModel, names: Sequence[str]) -> tuple[str, ...]:
+    """Return further models in their order; lists made for OpenRouter name the first again, or one twice."""
+    own = model.model.id.lower()
+    first_named = {each.lower(): each for each in reversed(names)}
+    return tuple(first_named[each] for each in dict.fromkeys(map(str.lower, names)) if each != own)
+
+
 def plan_call(call: Call, directory: Directory, desk: Desk, instead: str | None = None) -> Plan:
     """Decide the order of attempts; ``instead`` names another model than the call does.
 
@@ -203,7 +210,7 @@ def plan_call(call: Call, directory: Directory, desk: Desk, instead: str | None 
                 continue
         targets.append(target)
     if targets:
-        then = (*named.then, *asked.models)
+        then = _after(model, (*named.then, *asked.models)) if named.then or asked.models else ()
         return Plan(
             model, tuple(targets), named.warnings, call.request.limit, named.thinking, directory.show_providers,
             lane.route.options, then,
