@@ -133,19 +133,6 @@ def test_no_page_scrolls_sideways(browser, address, width):
     assert wide == []
 
 
-def test_the_first_paint_of_every_kind_of_page_comes_within_half_a_second(browser, address):
-    browser.shape(1440)
-    slow = {}
-    for name, path in PAGES.items():
-        times = []
-        for _ in range(2):
-            browser.show(address + path)
-            times.append(browser.run(FIRST_PAINT))
-        if min(times) >= 500:
-            slow[name] = times
-    assert slow == {}
-
-
 def test_everything_but_conveniences_works_without_scripts(browser, address):
     browser.shape(1440, script=False)
     try:
