@@ -287,6 +287,13 @@ def test_the_bound_equals_the_dearest_of_all_possible_calls_whatever_the_bands(b
     assert bound([found], reach, answer) == dearest_of_all(found, reach, answer)
 
 
+@given(bands=bands, reach=reaches, answer=st.integers(0, 12), fees=st.integers(0, 5_000))
+@settings(max_examples=100, deadline=None)
+def test_fees_are_held_for_beside_the_tokens_whatever_the_bands(bands, reach, answer, fees):
+    found = at_noon(Price("USD", tuple(bands)))
+    assert bound([found], reach, answer, fees) == bound([found], reach, answer) + fees
+
+
 wide_reaches = st.builds(
     Reach,
     prompt=st.integers(0, 300_000),
