@@ -1,8 +1,8 @@
-"""Step 4: try the targets in order until one answers; pass its answer on as it comes.
+"""Step 4: try the targets in order until one answers. How one attempt goes stands in ``attempt.py``.
 
-Falls back while no content has reached the client, never after. Every event is parsed and written anew: no upstream
-byte reaches a client as it came. A stream that breaks off never ends as if it were whole. When the client leaves, the
-upstream call is cancelled, or read to its end, as the offer's policy says; either way the outcome carries the usage.
+Falls back while no content has reached the client, never after, unless the call asks for the rest of a broken answer to
+be told by another offer (``seams.py``). Where its route asks for it, a second attempt starts beside a silent first one
+(``race.py``).
 """
 
 import asyncio
@@ -10,37 +10,22 @@ from functools import partial
 
 from smartoken.clock import Clock
 from smartoken.errors import FailureClass, InvalidRequestError, LimitError, SmartokenError
+from smartoken.gateway.attempt import Attempts
 from smartoken.gateway.call import Attempt, Call, EndReason, Outcome, Part, Plan, Target, Wish
-from smartoken.gateway.endings import AttemptFailedError, failed_everywhere, no_content
+from smartoken.gateway.endings import AttemptFailedError, failed_everywhere
 from smartoken.gateway.logbook import Logbook
-from smartoken.gateway.meter import Meter
-from smartoken.gateway.passage import Passage
-from smartoken.gateway.purse import Purse
 from smartoken.gateway.queue import Queue, Retries
 from smartoken.gateway.race import Race, Runner, adopt
 from smartoken.gateway.relayed import Relayed
 from smartoken.gateway.reply import Reply
 from smartoken.gateway.seams import NO_MONEY, NOBODY, Story, charge_of, join, obstacle_of, remainder_of, wanted
-from smartoken.gateway.stream import END_OF_FINISH, LIMITED_BY_BUDGET, AnswerStream, RemainderStream
+from smartoken.gateway.stream import LIMITED_BY_BUDGET, AnswerStream, RemainderStream
 from smartoken.gateway.till import Held, Till
 from smartoken.gateway.upstreams import Upstreams
-from smartoken.providers.answers import Answer, read_answer_bytes
-from smartoken.providers.collect import Collector
-from smartoken.providers.failures import MAX_READ, Failure, classify
-from smartoken.providers.registry import dialect
-from smartoken.providers.response import HttpResponse
-from smartoken.providers.streams import StreamReader
-from smartoken.providers.upstream import UpstreamError, UpstreamResponse
+from smartoken.providers.failures import Failure
 from smartoken.routing.hedges import Hedges
 from smartoken.routing.reactions import told_to_client
 from smartoken.usage.records import OUTRUN
-
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-MAX_ERROR_BYTES = MAX_READ
-DRAIN_S = 60.0
-MAX_DRAINING = 64
-_OK = 200
-
 
 Failed = tuple[str, Failure]  # a provider and how it failed
 
@@ -59,10 +44,8 @@ class Relay:
 
     __slots__ = (
         "_clock",
-        "_draining",
         "_hedges",
-        "_logbook",
-        "_open",
+        "_maker",
         "_retries",
         "_running",
         "_stopping",
@@ -74,18 +57,11 @@ class Relay:
         self._upstreams = upstreams
         self._clock = clock
         self._till = till
-        self._logbook = logbook
-        self._draining = 0
+        self._maker = Attempts(upstreams, clock, till, logbook)
         self._stopping = False
         self._retries = Retries()
         self._hedges = Hedges()
         self._running: dict[str, Relayed] = {}
-        self._open: dict[Reply, float] = {}  # streams under way -> when the client last heard something
-
-    @property
-    def streams(self) -> int:
-        """How many streams are under way."""
-        return len(self._open)
 
     async def run(self, call: Call, plan: Plan, reply: Reply, held: Held, before: Outcome | None = None) -> Outcome:
         """Relay the call; the outcome says how it ended, errors included. Raises nothing of the upstream's.
@@ -96,15 +72,15 @@ class Relay:
         if before is not None:
             relayed.outcome.attempts, relayed.outcome.evidence = before.attempts, before.evidence
             relayed.sent = True
-        reply.on_gone = lambda: self._client_left(relayed)
+        reply.on_gone = lambda: self._maker.client_left(relayed)
         self._running[call.id] = relayed
         if call.request.stream:
-            self._open[reply] = call.started
+            self._maker.open[reply] = call.started
         try:
             await self._attempts(call, plan, reply, relayed)
         finally:
             del self._running[call.id]
-            self._open.pop(reply, None)
+            self._maker.open.pop(reply, None)
             relayed.close()
         return relayed.outcome
 
@@ -118,17 +94,10 @@ class Relay:
     def silent_for(self, seconds: float) -> list[Reply]:
         """Return the open streams whose client heard nothing for so long, and count them as told now."""
         now = self._clock.monotonic()
-        silent = [reply for reply, heard in self._open.items() if now - heard >= seconds and not reply.gone]
+        silent = [reply for reply, heard in self._maker.open.items() if now - heard >= seconds and not reply.gone]
         for reply in silent:
-            self._open[reply] = now
+            self._maker.open[reply] = now
         return silent
-
-    def _client_left(self, relayed: Relayed) -> None:
-        target = relayed.outcome.target
-        if target is not None and target.offer.offer.cancel == "drain" and self._draining < MAX_DRAINING:
-            return
-        if relayed.response is not None:
-            relayed.response.abort()
 
     async def _attempts(self, call: Call, plan: Plan, reply: Reply, relayed: Relayed) -> None:
         outcome = relayed.outcome
@@ -159,7 +128,7 @@ class Relay:
                     races = False
                     target, attempt = await self._raced(call, plan, target, (reply, relayed, failures), queue)
                 else:
-                    await self._attempt(call, target, reply, relayed)
+                    await self._maker.make(call, target, reply, relayed)
             except AttemptFailedError as failed:
                 self._note_failure(target, attempt, failed.failure)
                 failures.append((provider, failed.failure))
@@ -202,7 +171,7 @@ class Relay:
         worth = max(1, relayed.held.hold.nano)
         hedges.earn(model, options.hedge_extra_percent, worth)
         wait_ms = hedges.after_ms(offer, options.hedge_after_ms)
-        first.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, relayed))
+        first.task = asyncio.get_running_loop().create_task(self._maker.make(call, target, reply, relayed))
         try:
             if await race.listen(first, wait_ms / 1000) and hedges.spend(model, worth):
                 started = await self._beside(call, plan, (reply, relayed), queue, race)
@@ -212,7 +181,7 @@ class Relay:
         finally:
             await race.end()
             relayed.opens = AnswerStream
-            reply.on_gone = lambda: self._client_left(relayed)
+            reply.on_gone = lambda: self._maker.client_left(relayed)
             self._running.pop(_beside(call), None)
             for each in race.runners:
                 if each is not spoke:
@@ -264,8 +233,8 @@ class Relay:
         race.enter(second)
         self._upstreams.pools.begin(target.offer, target.key)
         self._running[_beside(call)] = second.relayed
-        reply.on_gone = partial(race.each, self._client_left)
-        second.task = asyncio.get_running_loop().create_task(self._attempt(call, target, reply, second.relayed))
+        reply.on_gone = partial(race.each, self._maker.client_left)
+        second.task = asyncio.get_running_loop().create_task(self._maker.make(call, target, reply, second.relayed))
         return True
 
     def _outrun(self, outcome: Outcome, runner: Runner) -> None:
@@ -334,7 +303,7 @@ class Relay:
         told = relayed.outcome = Outcome(target=target, attempts=whole.attempts, show_providers=whole.show_providers)
         pools.begin(target.offer, target.key)
         try:
-            await self._attempt(rest, target, reply, relayed)
+            await self._maker.make(rest, target, reply, relayed)
         except AttemptFailedError as failed:
             self._note_failure(target, attempt, failed.failure)
             return None
@@ -368,120 +337,3 @@ class Relay:
             self._upstreams.abandoned(target)  # what another path lacks says nothing of the usual one
         else:
             self._upstreams.failed(target, failure)
-
-    async def _attempt(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
-        """Make one attempt; on return the outcome is complete.
-
-        Raises:
-            AttemptFailedError: another target may be tried.
-
-        """
-        if len(relayed.outcome.attempts) > 1:
-            relayed.meter = Meter()  # what an earlier attempt sent was never passed on
-        try:
-            self._logbook.sent(call.id)
-            response = relayed.response = await self._upstreams.send(target)
-            relayed.sent = True
-            relayed.outcome.attempts[-1].status = response.status
-            if reply.gone and target.offer.offer.cancel != "drain":
-                response.abort()
-            if response.status != _OK:
-                body = await response.read(MAX_ERROR_BYTES)
-                spoken = dialect(target.offer.provider.dialect)
-                raise AttemptFailedError(classify(spoken, response.status, response.headers, body))
-            if call.request.stream:
-                await self._stream(call, target, reply, relayed)
-            else:
-                await self._whole(call, target, relayed)
-        except UpstreamError as error:
-            relayed.sent = relayed.sent or error.sent
-            if not reply.gone:
-                raise AttemptFailedError(Failure(error.kind, str(error), None, None, None, None)) from error
-            relayed.outcome.end, relayed.outcome.status = EndReason.CLIENT_LEFT, 499
-            relayed.outcome.usage = relayed.meter.counted(target.body) if relayed.sent else None
-
-    async def _whole(self, call: Call, target: Target, relayed: Relayed) -> None:
-        outcome, response = relayed.outcome, relayed.response
-        assert response is not None  # noqa: S101 - set by the only caller
-        if target.body.get("stream") is True:
-            answer = await self._collected(call, target, relayed, response)
-        else:
-            raw = await response.read(MAX_ANSWER_BYTES)
-            answer = read_answer_bytes(dialect(target.offer.provider.dialect), raw)
-        if answer.failure is not None:
-            raise AttemptFailedError(answer.failure)
-        meter, choices = relayed.meter, answer.body["choices"]
-        meter.reported = answer.usage
-        for choice in choices:
-            if answer.usage is None:
-                meter.see(choice["message"])
-            elif "reasoning_content" in choice["message"]:
-                meter.thinking = True
-        finish: str = choices[-1]["finish_reason"]
-        if not answer.has_content and finish == "stop" and not (answer.usage is not None and answer.usage.completion):
-            raise no_content()
-        self._upstreams.remember(call, answer.tool_call_ids, answer.reasoning_text)
-        if len(choices) < call.request.n:
-            outcome.target = target._replace(warnings=(*target.warnings, f"n-{call.request.n}-answered-{len(choices)}"))
-        outcome.model_served = answer.body.get("model")
-        outcome.body = answer.body
-        outcome.usage = meter.usage(target.body, target.offer.offer.context)
-        outcome.thinking = meter.thinking
-        outcome.end = END_OF_FINISH.get(finish, EndReason.COMPLETED)
-        outcome.status = _OK
-
-    async def _collected(self, call: Call, target: Target, relayed: Relayed, response: UpstreamResponse) -> Answer:
-        """Read a stream to its end for a client that wants it whole; ended with ``length`` when the money ends."""
-        collector = Collector(dialect(target.offer.provider.dialect), MAX_ANSWER_BYTES)
-        purse = Purse(call, relayed.held, self._till, self._logbook)
-        meter = relayed.meter
-        finish = None
-        while not collector.done:
-            piece = await response.chunk()
-            for delta in collector.take(piece):
-                meter.see(delta)
-            if piece and not await purse.covers(meter):
-                finish, relayed.outcome.evidence = "length", LIMITED_BY_BUDGET
-                break
-        relayed.meter = Meter()  # the whole answer is counted anew
-        answer = collector.answer(finish)
-        if finish is not None:
-            answer.body["limited_by"] = "budget"
-        return answer
-
-    async def _stream(self, call: Call, target: Target, reply: Reply, relayed: Relayed) -> None:
-        outcome, response = relayed.outcome, relayed.response
-        assert response is not None  # noqa: S101 - set by the only caller
-        stream = relayed.opens(call, target, outcome, reply)
-        purse = Purse(call, relayed.held, self._till, self._logbook)
-        relayed.meter = stream.meter
-        reader = StreamReader(dialect(target.offer.provider.dialect))
-        if isinstance(response, HttpResponse):
-            response.passage = Passage(reader, stream, purse, reply, self._clock).noting(self._open).take
-        drain_until: float | None = None
-        try:
-            while not stream.done:
-                piece = await response.chunk()
-                now = self._clock.monotonic()
-                await stream.take(reader.feed(piece) if piece else reader.close(), now)
-                if not piece:
-                    break
-                if stream.begun and not (purse.plainly_covers(stream.meter, now) or await purse.covers(stream.meter)):
-                    await stream.end_for_money()
-                    break
-                if reply.gone:
-                    if drain_until is None:
-                        drain_until = now + DRAIN_S
-                        self._draining += 1
-                    elif now > drain_until:
-                        response.abort()
-                elif stream.begun:
-                    self._open[reply] = now
-        except UpstreamError as error:
-            stream.broken(error)
-        finally:
-            if drain_until is not None:
-                self._draining -= 1
-        await stream.finish()
-        self._upstreams.remember(call, reader.tool_call_ids, reader.reasoning_text)
-        relayed.stream = stream
