@@ -36,7 +36,7 @@ from smartoken.control.shapes_campaigns import (
     TakeBack,
 )
 from smartoken.errors import IdempotencyConflictError, InvalidRequestError, NotEligibleError
-from smartoken.operations import campaigns, codes
+from smartoken.operations import campaign_links, campaign_offers, campaign_results, campaigns, codes
 from smartoken.operations.idempotency import Asked, once
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission
@@ -107,37 +107,37 @@ async def end_campaign(control: Resources, work: Writer, campaign: str) -> Any:
 @router.post("/admin/campaigns/{campaign}/dry-run", response_model=DryRunAnswer)
 async def try_campaign(control: Resources, work: Reader, campaign: str, body: DryRun) -> Any:
     """Say who would get what by the draft, and why not; no effect."""
-    return await control.office.read(campaigns.dry_run, work, campaign, body.model_dump())
+    return await control.office.read(campaign_offers.dry_run, work, campaign, body.model_dump())
 
 
 @router.get("/admin/campaigns/{campaign}/report", response_model=ReportAnswer)
 async def report_campaign(control: Resources, work: Reader, campaign: str) -> Any:
     """Tell what a campaign gave and what came of it."""
-    return await control.office.read(campaigns.report, work, campaign)
+    return await control.office.read(campaign_results.report, work, campaign)
 
 
 @router.post("/admin/campaigns/{campaign}/grants", response_model=ListAnswer)
 async def give_grants(control: Resources, work: Writer, asked: Once, campaign: str, body: GrantList) -> Any:
     """Give grants to the accounts named, each by the rules; needs the trigger ``list``."""
-    return await control.office.write(once, work, asked, campaigns.give, campaign, body.accounts)
+    return await control.office.write(once, work, asked, campaign_offers.give, campaign, body.accounts)
 
 
 @router.post("/admin/campaigns/{campaign}/claw-backs", response_model=TakeBackAnswer)
 async def claw_grants_back(control: Resources, work: Writer, asked: Once, campaign: str, body: TakeBack) -> Any:
     """Take back what is unspent of a campaign's grants; what calls hold is owed until they end."""
-    return await control.office.write(once, work, asked, campaigns.take_back, campaign, body.model_dump())
+    return await control.office.write(once, work, asked, campaign_results.take_back, campaign, body.model_dump())
 
 
 @router.post("/admin/campaigns/{campaign}/links", status_code=201, response_model=LinkAnswer)
 async def create_link(control: Resources, work: Writer, campaign: str, body: LinkCreate) -> Any:
     """Make a signed link of a campaign; it is in this answer and nowhere else."""
-    return await control.office.write(campaigns.make_link, work, campaign, body.expires_at)
+    return await control.office.write(campaign_links.make_link, work, campaign, body.expires_at)
 
 
 @router.delete("/admin/campaigns/{campaign}/links", status_code=204)
 async def void_links(control: Resources, work: Writer, campaign: str) -> None:
     """Void every link of a campaign that was made so far."""
-    await control.office.write(campaigns.void_links, work, campaign)
+    await control.office.write(campaign_links.void_links, work, campaign)
 
 
 @router.get("/admin/codes", response_model=Paged[BatchAnswer])
@@ -187,11 +187,11 @@ async def redeem_code(control: Resources, work: Redeemer, asked: Once, body: Red
 @router.post("/wallet/claim/preview", response_model=OfferedAnswer)
 async def preview_claim(control: Resources, work: Redeemer, body: LinkPreview) -> Any:
     """Tell what a campaign's link would give, with the rules; nothing is claimed."""
-    return await control.office.read(campaigns.preview_link, work, body.account, body.link)
+    return await control.office.read(campaign_links.preview_link, work, body.account, body.link)
 
 
 @router.post("/wallet/claim", response_model=ClaimedAnswer)
 async def claim_by_link(control: Resources, work: Redeemer, asked: Once, body: LinkClaim) -> Any:
     """Claim what a campaign's link gives."""
     wanted = body.model_dump()
-    return await control.office.write(once, work, asked, campaigns.claim_link, wanted.pop("account"), wanted)
+    return await control.office.write(once, work, asked, campaign_links.claim_link, wanted.pop("account"), wanted)

@@ -16,8 +16,7 @@ from smartoken.billing import queries as money
 from smartoken.campaigns import queries as campaigns
 from smartoken.campaigns.rules import Reason, Refused, State, Trigger, Why, state_of
 from smartoken.errors import CodeRefusedError, InvalidRequestError, NotFoundError, RateLimitError
-from smartoken.operations import audit, claims, fields
-from smartoken.operations import campaigns as running
+from smartoken.operations import audit, campaign_offers, claims, fields
 from smartoken.operations.campaign_terms import instant, maybe_instant
 from smartoken.operations.idempotency import Asked, once
 from smartoken.operations.office import Work
@@ -151,7 +150,7 @@ def may_try(conn: Connection, work: Work, account: str | None) -> str:
         RateLimitError: it failed too often.
 
     """
-    account_id = running.claimant(conn, work, account)
+    account_id = campaign_offers.claimant(conn, work, account)
     own, address, everybody = _scopes(work, account_id)
     found = campaigns.failures_of(conn, (own, address, everybody), work.now_ms - WINDOW_MS)
     failures, since_ms = found.get(own, (0, work.now_ms))
@@ -216,7 +215,7 @@ def preview(conn: Connection, work: Work, account_id: str, text: str) -> dict[st
     demand(work.actor, Permission.REDEEM)
     _, row = _found(conn, work, text)
     forgive(conn, work, account_id)
-    return running.offered(conn, work, row, account_id, Trigger.CODE)
+    return campaign_offers.offered(conn, work, row, account_id, Trigger.CODE)
 
 
 def redeem(conn: Connection, work: Work, account_id: str, wanted: Wanted) -> dict[str, Any]:
