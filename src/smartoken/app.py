@@ -244,7 +244,6 @@ def _assemble(
     clock, db = store.clock, store.db
     upstreams = Upstreams(client, clock)
     till, logbook, tariffs = cashier.till, cashier.logbook, Tariffs(is_holiday)
-    assert till is not None  # noqa: S101 - the cashier is open
 
     async def stored_call(account_id: str, call_id: str) -> CallRecord | None:
         return await db.read(calls.one, account_id, call_id)

@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -71,7 +72,7 @@ def read_running(data_dir: Path) -> Running | None:
         kept = json.loads((data_dir / RUN_FILE).read_text())
         found = Running(kept["address"], int(kept["pid"]), kept["token"])
         with urllib.request.urlopen(f"{found.address}/healthz", timeout=2) as answer:  # noqa: S310 - our own http URL
-            return found if answer.status == 200 else None  # noqa: PLR2004 - HTTP's own number
+            return found if answer.status == HTTPStatus.OK else None
     except (OSError, ValueError, KeyError, urllib.error.URLError):
         return None
 

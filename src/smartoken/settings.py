@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_PORT = 8000
+PORTS = 65_536
 MIN_TOKEN = 32
 DRILL_LONGEST_S, _MOST_DRILL_S = 300, 3_600
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -127,7 +128,7 @@ def _database_url(text: str | None, data_dir: Path) -> str:
 def _port(text: str | None) -> int:
     if not text:
         return DEFAULT_PORT
-    if not text.isdigit() or not 0 <= int(text) < 65_536:  # noqa: PLR2004 - the range of ports
+    if not text.isdigit() or not 0 <= int(text) < PORTS:
         raise SettingError(f"SMARTOKEN_PORT must be a number from 0 to 65535, got {text!r}")
     return int(text)
 

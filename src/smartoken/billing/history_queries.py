@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from smartoken.billing.budgets import ALERT_PERCENTS
 from smartoken.store.money_tables import funds, money_rows, postings, transfers
 from smartoken.store.schema import calls
 
@@ -149,12 +150,10 @@ def ended_grants(conn: sa.Connection, now_ms: int, limit: int) -> list[Row]:
 
 
 def windows_to_tell(conn: sa.Connection, limit: int) -> list[Row]:
-    """Return windows of budgets whose use reached 50, 80 or 100 % and that was not told yet."""
+    """Return windows of budgets whose use reached one of ``ALERT_PERCENTS`` that was not told yet."""
     used, most, told = money_rows.c.used_nano, money_rows.c.limit_nano, money_rows.c.alerted_percent
-    reached = sa.or_(  # in terms that cannot leave the range of integers
-        sa.and_(told < 50, used >= most - most // 2),  # noqa: PLR2004 - the thresholds of ``budgets``
-        sa.and_(told < 80, used >= most - most // 5),  # noqa: PLR2004 - the same
-        sa.and_(told < 100, used >= most),  # noqa: PLR2004 - the same
-    )
+    # What a percentage leaves of a limit, in terms that cannot leave the range of integers.
+    rests = {percent: most // 100 * (100 - percent) + most % 100 * (100 - percent) // 100 for percent in ALERT_PERCENTS}
+    reached = sa.or_(*(sa.and_(told < percent, used >= most - rest) for percent, rest in rests.items()))
     statement = sa.select(money_rows).where(money_rows.c.kind == "window", most > 0, reached)
     return _rows(conn, statement.order_by(money_rows.c.id).limit(limit))

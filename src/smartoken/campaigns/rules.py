@@ -12,6 +12,7 @@ from enum import StrEnum
 from smartoken.money import amount_text
 
 MOST_COUNT = 1_000_000_000
+LAST = 1_000  # priority; the lower is spent first
 MOST_DAYS = 36_500  # a century: later instants mean nothing to whoever reads the rules
 DAY_MS = 86_400_000
 
@@ -193,7 +194,7 @@ def check(terms: Terms) -> None:
         ),
         ("ends_at", _not_after(terms.ends_ms, terms.starts_ms), "the end must come after the start"),
         ("grant_until", _not_after(terms.grant_until_ms, terms.starts_ms), "grants would end before the start"),
-        ("priority", not 0 <= terms.priority <= 1000, "`priority` must be from 0 to 1000"),  # noqa: PLR2004 - the field's own bounds
+        ("priority", not 0 <= terms.priority <= LAST, f"`priority` must be from 0 to {LAST}"),
     )
     for name, wrong, message in faults:
         if wrong:

@@ -7,7 +7,7 @@ Saturday that is worked in exchange for a holiday stays a Saturday.
 
 from datetime import date
 
-from chinese_calendar.constants import holidays  # type: ignore[import-untyped] # the package ships no types
+from chinese_calendar.constants import holidays
 
 _CHINA: frozenset[date] = frozenset(holidays)
 _FIRST_YEAR = min(_CHINA).year

@@ -11,6 +11,7 @@ from smartoken.catalog.fx import FxTable, FxUnknownError
 from smartoken.catalog.holidays import CALENDARS, covers
 from smartoken.operations.directory import Directory
 
+ON_A_LINE = 8  # names that a finding lists
 STALE_FX_DAYS = 14
 LOW_DISK_BYTES = 512 * 1024 * 1024
 SCARCE_DISK_BYTES = 2 * 1024 * 1024 * 1024
@@ -67,8 +68,9 @@ def open_files(modes: Sequence[tuple[str, int]]) -> list[Finding]:
     wide = [path for path, mode in modes if mode & 0o077]
     if not wide:
         return []
-    words = f"Open to others on this machine: {', '.join(wide[:8])}{' and more' if len(wide) > 8 else ''}."  # noqa: PLR2004 - a line
-    return [Finding("files", Verdict.WARN, words, f"Run `chmod 600 {' '.join(wide[:8])}`.")]
+    listed, more = wide[:ON_A_LINE], " and more" if len(wide) > ON_A_LINE else ""
+    words = f"Open to others on this machine: {', '.join(listed)}{more}."
+    return [Finding("files", Verdict.WARN, words, f"Run `chmod 600 {' '.join(listed)}`.")]
 
 
 def prices(directory: Directory) -> list[Finding]:

@@ -7,6 +7,7 @@ import typer
 
 from smartoken.commands.terminal import USAGE, RefusedError, invocation, say
 from smartoken.serving import serve as run_server
+from smartoken.settings import PORTS
 
 
 def serve(
@@ -20,7 +21,7 @@ def serve(
     if host is not None:
         settings = replace(settings, host=host)
     if port is not None:
-        if not 0 <= port < 65_536:  # noqa: PLR2004 - the range of ports
+        if not 0 <= port < PORTS:
             raise RefusedError("--port must be from 0 to 65535.", USAGE)
         settings = replace(settings, port=port, port_given=True)
     if workers < 1:

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -83,7 +84,7 @@ def rendered(error: SmartokenError, request_id: str, docs_url: str) -> Response:
     headers = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-    if error.status == 401:  # noqa: PLR2004 - HTTP's own number
+    if error.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     body = orjson.dumps(error_body(error, request_id, docs_url))
     return Response(body, error.status, headers, media_type="application/json")

@@ -102,7 +102,7 @@ class Cashier:
         self.home = Home(root, new_id("ep", clock.now_ns(), os.urandom(10)))
         self.journal = Journal(self.home.path, preallocate=preallocate, datasync=datasync)
         self.logbook = Logbook(self.journal)
-        self.till: Till | None = None
+        self._till: Till | None = None
 
     async def open(self) -> Till:
         """Settle what dead workers of this node left, begin the epoch, and return the till."""
@@ -120,9 +120,9 @@ class Cashier:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(fd)
         await self._db.write(bank.begin, self.home.epoch, self._now_ms())
-        self.till = Till(self, await self._db.read(load_money), self._clock, self._workers)
-        self.till.closed = self._closed
-        return self.till
+        self._till = Till(self, await self._db.read(load_money), self._clock, self._workers)
+        self._till.closed = self._closed
+        return self._till
 
     async def _in_any_case(self, plainly: Callable[..., T], fitting: Callable[..., T]) -> T:
         """Write records; when the store refuses them as they are, write them as its columns take them."""
@@ -148,7 +148,7 @@ class Cashier:
 
     async def grow(self, account_id: str, asks: Sequence[Ask], windows: Sequence[BudgetWindow]) -> Sequence[Grown]:
         """Lease more for an account; raises what the store raises."""
-        till = self._open_till()
+        till = self.till
         async with self._turn:
             rows = [each.row for each in asks]
             states = till.book.flush({}, rows)
@@ -162,14 +162,16 @@ class Cashier:
             till.book.flushed(states)
             return grown
 
-    def _open_till(self) -> Till:
-        assert self.till is not None  # noqa: S101 - opened before anything asks
-        return self.till
+    @property
+    def till(self) -> Till:
+        """The till of the open cashier."""
+        assert self._till is not None  # noqa: S101 - opened before anything asks
+        return self._till
 
     async def store(self, records: Sequence[CallRecord]) -> None:
         """Flush records and leases in one transaction; raises what the store raises, and nothing is lost then."""
         async with self._turn:
-            book = self._open_till().book
+            book = self.till.book
             states = book.flush(paid_rows(records))
             leases = [(each.row, each.amount, each.in_calls) for each in states]
             batch = Batch(records, self.home.epoch, leases, self._now_ms())
@@ -181,7 +183,7 @@ class Cashier:
 
     async def renew(self) -> None:
         """Take over changes of money's facts: budgets, funds, and figures of rows that this worker has leases of."""
-        till = self._open_till()
+        till = self.till
         if await self._db.read(money_revision) != till.view.revision:
             async with self._turn:
                 rows = till.book.rows()
@@ -193,7 +195,7 @@ class Cashier:
     async def look(self) -> None:
         """Take over what changed, give idle leases back to others, and show that this worker lives."""
         await self.renew()
-        till = self._open_till()
+        till = self.till
         if self._dead and not till.book.busy:
             await self._begin_again(till)
         till.tidy(self._now_ms())
@@ -202,7 +204,7 @@ class Cashier:
 
     async def release(self, account_id: str) -> None:
         """Give back what this worker has leased of an account's funds and no call holds, so that it can be moved."""
-        till = self._open_till()
+        till = self.till
         for row in till.book.rows():
             if owner(row) == account_id:
                 till.book.give_back(row)
@@ -228,7 +230,7 @@ class Cashier:
             now = self._clock.monotonic()
             if not self._db.sqlite:  # one process has that file: whoever else is named there is dead
                 self._workers = max(self._least, len(seen))
-                self._open_till().share_with(self._workers)
+                self.till.share_with(self._workers)
             before = self._heard
             self._heard = {
                 epoch: before[epoch] if epoch in before and before[epoch][0] == at else (at, now)

@@ -159,7 +159,7 @@ class Crew:
         """Hear what workers say, and start again those that ended and whose pause is over."""
         waiting = {each.ready_fd: each for each in self._places if each.ready_fd is not None}
         for fd in select.select(list(waiting), [], [], _LOOK_S)[0]:
-            self._hear(waiting[fd])
+            self._hear(waiting[fd], fd)
         for place in self._places:
             if place.pid and self._over(place):
                 lived = time.monotonic() - place.since
@@ -171,9 +171,7 @@ class Crew:
             if not place.pid and not self._stopping and time.monotonic() >= place.again_at:
                 self._start(place)
 
-    def _hear(self, place: _Place) -> None:
-        fd = place.ready_fd
-        assert fd is not None  # noqa: S101 - it was just waited for
+    def _hear(self, place: _Place, fd: int) -> None:
         heard = os.read(fd, _LONGEST)
         if not place.said.endswith(b"\n"):
             place.said += heard

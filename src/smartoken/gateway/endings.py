@@ -4,6 +4,7 @@ An upstream's own 401, 402 or 429 never reaches a client as such: those are betw
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from smartoken.errors import (
     ContentFilteredError,
@@ -73,7 +74,7 @@ def failed_everywhere(outcome: Outcome, plan: Plan, failures: Sequence[tuple[str
     outcome.end = EndReason.UPSTREAM_ERROR
     if isinstance(error, ContentFilteredError):
         outcome.end = EndReason.CONTENT_FILTER
-    elif error.status < 500:  # noqa: PLR2004 - HTTP's own boundary
+    elif error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         outcome.end = EndReason.REFUSED
     elif failures and failures[-1][1].message == NO_CONTENT:
         outcome.end = EndReason.ZERO_OUTPUT

@@ -10,6 +10,7 @@ import orjson
 
 from smartoken.tokens import TokenUsage, UsageSource, estimate_tokens
 
+_PLAIN = 2  # members of a message with a role and a text, as most are
 _TEMPLATE_TOKENS = 3  # a message's frame in chat templates, measured over the families' tokenizers
 
 
@@ -20,7 +21,7 @@ def prompt_text(body: dict[str, Any]) -> list[str]:
         content = message.get("content")
         if isinstance(content, str):
             pieces.append(content)
-            if len(message) == 2:  # noqa: PLR2004 - a role and a text, as most messages are
+            if len(message) == _PLAIN:
                 continue
         elif isinstance(content, list):
             pieces.extend(part["text"] for part in content if isinstance(part.get("text"), str))

@@ -6,6 +6,7 @@ by the same function as error bodies. *Money fails closed, rate limits fail open
 """
 
 import logging
+from http import HTTPStatus
 
 import orjson
 
@@ -125,7 +126,7 @@ async def refuse(gateway: Gateway, reply: Reply, request_id: str, error: Smartok
 def _note_refusal(gateway: Gateway, call: Call | None, plan: Plan | None, error: SmartokenError) -> None:
     """Count a refusal; record it too when it is clear whose it is and it is not a flood under a rate limit."""
     gateway.metrics.count("smartoken_refusals", (error.code, error.limit_source or ""))
-    if error.status == 429:  # noqa: PLR2004 - HTTP's own number
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
         gateway.metrics.count("smartoken_rate_limited", ("ours" if isinstance(error, RateLimitError) else "budget",))
     if call is not None and not isinstance(error, RateLimitError):
         outcome = Outcome(end=EndReason.REFUSED, status=error.status, error=error)

@@ -49,10 +49,10 @@ async def hold(gateway: Gateway, call: Call, plan: Plan, reply: Reply) -> Held:
     return held
 
 
-async def _relayed(gateway: Gateway, call: Call, tried: Tried, reply: Reply) -> Outcome:
-    assert tried.held is not None  # noqa: S101 - it was taken by the only caller
+async def _relayed(gateway: Gateway, call: Call, reply: Reply, following: tuple[Plan, Held, Outcome]) -> Outcome:
+    plan, held, before = following
     try:
-        return await gateway.relay.run(call, tried.plan, reply, tried.held, tried.outcome)
+        return await gateway.relay.run(call, plan, reply, held, before)
     except Exception:  # noqa: BLE001 - the process edge of one call: the hold is this model's, so it ends here
         _log.exception("call %s failed inside the gateway", call.id)
         return Outcome(error=InternalError("The gateway failed; nothing was charged."))
@@ -77,7 +77,7 @@ async def next_model(gateway: Gateway, call: Call, tried: Tried, reply: Reply) -
             continue
         if not reply.begun:
             reply.headers.append((b"x-smartoken-warning", printable(f"{plan.model.model.id} was tried instead")))
-        tried = Tried(plan, held, await _relayed(gateway, call, Tried(plan, held, tried.outcome), reply))
+        tried = Tried(plan, held, await _relayed(gateway, call, reply, (plan, held, tried.outcome)))
     if passed_over:
         before = tried.outcome.evidence
         tried.outcome.evidence = "; ".join(([before] if before else []) + [f"not tried: {', '.join(passed_over)}"])

@@ -146,7 +146,7 @@ def judged(
         "unaffected_ttft_ms": _unaffected(primary, before, groups["untouched"]),
         "charged_usd": amount_text(sum(each.charge_nano for each in records)),
         "cost_of_failed_attempts": _lost(told, cost_of),
-        "rows": [_row(each) for each in told if each.record is not None],
+        "rows": [_row(each, each.record) for each in told if each.record is not None],
     }
 
 
@@ -170,9 +170,7 @@ def _lost(told: Sequence[Told], cost_of: Callable[[bytes], Any]) -> dict[str, st
     return {currency: amount_text(nano) for currency, nano in sorted(lost.items())}
 
 
-def _row(told: Told) -> dict[str, Any]:
-    record = told.record
-    assert record is not None  # noqa: S101 - asked by the only caller
+def _row(told: Told, record: CallRecord) -> dict[str, Any]:
     return {
         "call": record.id,
         "end": record.end_reason,

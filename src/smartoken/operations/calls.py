@@ -18,6 +18,7 @@ from smartoken.usage.reasons import reason_of
 from smartoken.usage.records import CallRecord, attempts_told, shown_lines
 from smartoken.usage.report_queries import CallFilter, call_row, call_rows
 
+TIME_DIGITS = 15  # of milliseconds, within 64 bits
 _COUNTS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
 
 
@@ -41,7 +42,7 @@ def read_cursor(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     created, _, call_id = text.partition(".")
-    if not (created.isdigit() and len(created) < 16 and call_id):  # noqa: PLR2004 - digits of an int64 that is a time
+    if not (created.isdigit() and len(created) <= TIME_DIGITS and call_id):
         raise InvalidRequestError("`after` must be the `next` of the page before.", param="after")
     return int(created), call_id
 

@@ -26,21 +26,16 @@ CREDIT_NANO = 100_000_000_000
 
 def cheapest(directory: Directory) -> ServedModel | None:
     """Return the cheapest current model, by its answer's first rate, of the providers that the environment set up."""
-    found = [
-        each
+    rates = {
+        (each.price.bands[0].output, each.model.id): each
         for each in directory.models.values()
         if each.ready
         and each.model.status == "current"
         and each.price is not None
         and each.price.bands[0].output > 0
         and any(offer.provider.origin == "environment" for offer in each.offers)
-    ]
-    return min(found, key=_answer_rate, default=None)
-
-
-def _answer_rate(served: ServedModel) -> tuple[int, str]:
-    assert served.price is not None  # noqa: S101 - only priced models are compared
-    return served.price.bands[0].output, served.model.id
+    }
+    return rates[min(rates)] if rates else None
 
 
 def ensure(conn: sa.Connection, data_dir: Path, making: Making) -> str:

@@ -27,6 +27,7 @@ from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.setup_prices import read_price
 from smartoken.usage import bills, expected, logged_queries
 
+WHOLE = 100  # percent
 DAY_MS = 86_400_000
 MOST_CALLS = 50_000
 MOST_FINDINGS = 1_000
@@ -65,7 +66,7 @@ def run(conn: Connection, work: Work, directory: Directory, asked: Question) -> 
         percent = Decimal(USUAL_TOLERANCE[asked.kind] if asked.tolerance is None else asked.tolerance)
     except InvalidOperation:
         percent = Decimal(-1)
-    if percent.is_nan() or not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+    if percent.is_nan() or not 0 <= percent <= WHOLE:
         raise InvalidRequestError("`tolerance` is a percentage from 0 to 100.", param="tolerance")
     try:
         found = _usage(conn, work, asked, percent) if asked.kind == USAGE else _bill(conn, directory, asked, percent)

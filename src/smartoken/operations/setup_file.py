@@ -29,6 +29,7 @@ _PROVIDER_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MARKUP = re.compile(r"(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?")
+UPSTREAM_MODEL = 200  # characters that the column takes
 _MOST_MARKUP = 100
 _RESERVED = ("sandbox", "upstream")
 _TIMEOUTS = {"connect_s": 5, "first_byte_s": 60, "idle_s": 60, "total_s": 600}
@@ -280,8 +281,8 @@ def _abilities(table: Table) -> dict[str, Any]:
 def _read_offer(table: Table, model: str) -> Item:
     provider = table.text("provider")
     upstream = table.text("upstream_model")
-    if len(upstream) > 200 or not upstream.isprintable():  # noqa: PLR2004 - the column's length
-        raise table.error("`upstream_model` must be at most 200 printable characters", "upstream_model")
+    if len(upstream) > UPSTREAM_MODEL or not upstream.isprintable():
+        raise table.error(f"`upstream_model` must be at most {UPSTREAM_MODEL} printable characters", "upstream_model")
     view: dict[str, Any] = {
         "provider": provider,
         "upstream_model": upstream,

@@ -21,6 +21,7 @@ from smartoken.operations.rights import ActorKind, Permission
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.operations.wallet_sums import shown_fund, sums_of
 
+PLACE_DIGITS = 18  # within 64 bits
 _MONTH = 7  # characters of "2026-11"
 
 
@@ -77,7 +78,7 @@ def _read_place(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     place, _, book = text.partition(".")
-    if not place.isdigit() or len(place) > 18 or not book:  # noqa: PLR2004 - digits of an int64
+    if not place.isdigit() or len(place) > PLACE_DIGITS or not book:
         raise InvalidRequestError("`after` must be the `next` of the page before.", param="after")
     return int(place), book
 

@@ -58,6 +58,8 @@ _REFUSED_V6 = tuple(
 )
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62})(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}))*", re.ASCII)
+_BYTE, _HEX = 256, 16
+_MOST_DIGITS = 40  # no address is that long
 _HOST_LIMIT = 253
 _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa")
 _V4_PARTS = 4
@@ -87,10 +89,10 @@ def literal(host: str) -> Address | None:
 def _number(text: str) -> int | None:
     """Read one part of an ``inet_aton`` address: decimal, octal with a leading 0, or hexadecimal with 0x."""
     lower = text.lower()
-    digits, base = (lower[2:], 16) if lower.startswith("0x") else (lower, 8 if lower.startswith("0") else 10)
+    digits, base = (lower[2:], _HEX) if lower.startswith("0x") else (lower, 8 if lower.startswith("0") else 10)
     if not digits:
-        return 0 if base == 16 else None  # noqa: PLR2004 - the base; glibc reads a bare "0x" as 0
-    if len(digits) > 40 or not digits.isascii() or not digits.isalnum():  # noqa: PLR2004 - no address is that long
+        return 0 if base == _HEX else None  # glibc reads a bare "0x" as 0
+    if len(digits) > _MOST_DIGITS or not digits.isascii() or not digits.isalnum():
         return None
     try:
         return int(digits, base)
@@ -100,8 +102,8 @@ def _number(text: str) -> int | None:
 
 def _joined(numbers: list[int]) -> IPv4Address | None:
     """Join one to four numbers: all but the last are bytes, the last fills the rest."""
-    room = 256 ** (_V4_PARTS + 1 - len(numbers))
-    if numbers[-1] >= room or any(number > 255 for number in numbers[:-1]):  # noqa: PLR2004 - a byte
+    room = _BYTE ** (_V4_PARTS + 1 - len(numbers))
+    if numbers[-1] >= room or any(number >= _BYTE for number in numbers[:-1]):
         return None
     value = numbers[-1]
     for place, number in enumerate(numbers[:-1]):

@@ -7,6 +7,7 @@ not one well-framed answer ends in an error and a closed connection.
 
 import asyncio
 import ssl
+from http import HTTPStatus
 from typing import NoReturn, Protocol, cast
 
 import httptools
@@ -20,6 +21,7 @@ from smartoken.providers.upstream import (
     UpstreamTimeout,
 )
 
+_FINAL, _SWITCHING = HTTPStatus.OK.value, HTTPStatus.SWITCHING_PROTOCOLS.value  # plain numbers: asked for every answer
 HEAD_LIMIT = 64 << 10  # bytes of status line and header fields, and again of trailers
 HEADER_COUNT_LIMIT = 200
 ONE_WRITE = 64 << 10  # a body up to this size is joined to its head
@@ -340,9 +342,9 @@ class Connection(asyncio.Protocol):
             if parser.get_http_version() not in _VERSIONS:
                 self._refuse("the answer is neither HTTP/1.1 nor HTTP/1.0", "protocol")
         status = parser.get_status_code()
-        if status < 200:  # noqa: PLR2004 - 1xx
+        if status < _FINAL:
             self._headers_left -= 1  # so that headless 1xx answers have an end too
-            if status == 101 or self._headers_left < 0:  # noqa: PLR2004 - Switching Protocols
+            if status == _SWITCHING or self._headers_left < 0:
                 self._refuse("an upgrade nobody asked for, or 1xx answers without end", "protocol")
             return
         framings = 0

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import cast
 
@@ -208,9 +209,9 @@ class _Tunnel(asyncio.Protocol):
         status = connect_status(head)
         if status is None:
             self._fail("the proxy does not speak HTTP", "proxy")
-        elif status == 407:  # noqa: PLR2004 - Proxy Authentication Required
+        elif status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             self._fail("the proxy wants other credentials (407)", "proxy_auth")
-        elif not 200 <= status < 300:  # noqa: PLR2004 - 2xx
+        elif not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             self._fail(f"the proxy refused the tunnel ({status})", "proxy")
         elif rest:
             self._fail("the proxy sent bytes into the tunnel before us", "proxy")

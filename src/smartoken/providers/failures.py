@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -125,13 +126,13 @@ def _matches(rule: ErrorRule, said: _Said, status: int | None) -> bool:
 
 
 def _by_status(status: int | None, *, is_json: bool) -> FailureClass:
-    if status is None or 200 <= status < 300:  # noqa: PLR2004 - the range of HTTP success
+    if status is None or HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return FailureClass.PROVIDER_CAPACITY
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status >= 500:  # noqa: PLR2004 - the range of HTTP server errors
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return FailureClass.PROVIDER_CAPACITY
-    if status < 400 or not is_json:  # noqa: PLR2004 - redirects are not followed; a page of HTML is no answer
+    if status < HTTPStatus.BAD_REQUEST or not is_json:  # redirects are not followed; a page of HTML is no answer
         return FailureClass.BAD_ANSWER
     return FailureClass.REQUEST_FAULT
 

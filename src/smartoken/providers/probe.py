@@ -7,6 +7,7 @@ calls with a made-up key) and hands status, headers and raw bytes to ``judge``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -275,7 +276,7 @@ _UNLUCKY = frozenset(
 
 def _could_not_tell(call: ProbeCall, seen: Seen) -> bool:
     """Say whether the call failed for a reason that has nothing to do with its claim."""
-    if call.expect == "refused" and seen.status == 500:  # noqa: PLR2004 - "internal error" is an answer to a wrong model
+    if call.expect == "refused" and seen.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return False
     return seen.failure in _UNLUCKY or (seen.failure is FailureClass.KEY_INVALID and not call.wrong_key)
 

@@ -29,6 +29,7 @@ from smartoken.tokens import TokenUsage
 
 _MOULDS = 8  # made in a row without use before no more are made
 _AROUND = len(b"data: \n\n")
+MOST_CHOICES = 128  # far above any ``n`` that is passed on
 MAX_KEPT_REASONING = 1 << 20  # characters kept for replay; a longer text is not kept at all
 _TOO_DEEP = "an event of the provider's stream is nested too deeply"
 _KEPT_DELTA = ("refusal", "annotations", "audio", "function_call")
@@ -317,7 +318,7 @@ class StreamReader:
             if type(raw) is not dict:
                 return self._fail("a choice of a streamed event is not an object")
             index = raw.get("index", 0)
-            if type(index) is not int or not 0 <= index < 128:  # noqa: PLR2004 - far above any `n`
+            if type(index) is not int or not 0 <= index < MOST_CHOICES:
                 index = 0
             choice = self._choices.get(index)
             if choice is None:

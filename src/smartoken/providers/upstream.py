@@ -21,6 +21,8 @@ from smartoken.errors import FailureClass
 from smartoken.providers.address import host_fault
 from smartoken.providers.proxy import Proxy
 
+DAY_S = 86_400
+PORTS = 65_536
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -45,7 +47,7 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for name in ("connect_s", "first_byte_s", "idle_s", "total_s"):
-            if not 0 < getattr(self, name) <= 86_400:  # noqa: PLR2004 - a day, in seconds
+            if not 0 < getattr(self, name) <= DAY_S:
                 raise PeerError(f"timeout {name} must be above 0 and at most 86400 seconds")
 
 
@@ -71,7 +73,7 @@ class Peer:
             raise PeerError(f"scheme must be https or http, not {self.scheme[:20]!r}")
         if fault := host_fault(self.host):
             raise PeerError(fault)
-        if not 0 < self.port < 65_536:  # noqa: PLR2004 - the range of a TCP port
+        if not 0 < self.port < PORTS:
             raise PeerError("port must be 1 to 65535")
         if not path_is_clean(self.base_path) or self.base_path.endswith("/"):
             raise PeerError("base path must be printable ASCII, start with / and not end with /")

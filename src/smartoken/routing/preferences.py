@@ -14,6 +14,7 @@ MODELS, PROVIDER, ROUTE, SESSION = "models", "provider", "route", "session_id"
 CONTINUATION = "continuation"  # a member of ``provider``, and an option of keys
 FIELDS = (MODELS, PROVIDER, ROUTE, SESSION)  # read here, never sent upstream
 MOST_MODELS = 5
+MOST_SESSION = 256  # characters, as at OpenRouter
 _NAMES_MOST = 32
 _SORTS = {"price": Strategy.PRICE, "latency": Strategy.LATENCY}
 _NAMED = ("order", "only", "ignore")
@@ -111,6 +112,6 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
     if body.get(ROUTE) not in (None, "fallback"):
         raise _refuse(ROUTE, 'must be "fallback", the only one there is')
     session = body.get(SESSION)
-    if session is not None and (not isinstance(session, str) or len(session) > 256):  # noqa: PLR2004 - OpenRouter's bound
+    if session is not None and (not isinstance(session, str) or len(session) > MOST_SESSION):
         raise _refuse(SESSION, "must be a text of at most 256 characters")
     return Asked(preferences, rules, tuple(models or ()), session or None)

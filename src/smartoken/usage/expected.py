@@ -26,6 +26,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "charge": ("charge_usd", "charge"),
 }
 COUNTS = ("prompt_tokens", "cached_tokens", "completion_tokens")
+COUNT_DIGITS = 15  # of a count that every reader of JSON takes exactly
 _FAILED = 400
 Row = Mapping[str, Any]
 
@@ -136,7 +137,7 @@ def _expected(number: int, row: Row) -> Expected:
 
 def _count(number: int, field: str, value: Any) -> int:
     text = str(value).strip()
-    if isinstance(value, bool) or not text.isdigit() or len(text) > 15:  # noqa: PLR2004 - digits of an exact count
+    if isinstance(value, bool) or not text.isdigit() or len(text) > COUNT_DIGITS:
         raise ExpectedError(f"line {number}: `{field}` must be a whole number, not {text[:40]!r}")
     return int(text)
 

@@ -82,7 +82,7 @@ def attempts_told(attempts: Iterable[Mapping[str, Any]], *, costs: bool = False)
 def told_by_each(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a call once for each attempt that told a part of its answer, with its counts and cost; mostly as it is."""
     parts = [each for each in row["attempts"] if "usage" in each and each["message"] != OUTRUN]
-    if len(parts) < 2:  # noqa: PLR2004 - one attempt told all of it
+    if not parts[1:]:  # one attempt told all of it
         return [dict(row)]
     found = []
     for each in parts:

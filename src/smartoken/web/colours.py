@@ -2,10 +2,10 @@
 
 from html import escape
 
-from pygments import highlight  # type: ignore[import-untyped]  # the package ships no types
-from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # the package ships no types
-from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]  # the package ships no types
-from pygments.util import ClassNotFound  # type: ignore[import-untyped]  # the package ships no types
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
 
 _FORMATTER = HtmlFormatter(nowrap=True, classprefix="t-")
 

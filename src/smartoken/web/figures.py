@@ -11,6 +11,7 @@ from smartoken.money import MICRO, amount_text, rate_text
 UNKNOWN = "—"
 _MINUS = "\u2212"
 _THOUSAND, _MILLION = 1_000, 1_000_000
+_THREE_DIGITS = 100  # a whole part below this leaves room for a tenth
 _EXACT_BELOW = 10_000
 _SHOWN_PLACES = 4
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -62,7 +63,7 @@ def tokens(count: int | None) -> str:
         if count >= size:
             whole, rest = divmod(count, size)
             tenth = rest * 10 // size
-            return f"{whole}.{tenth}{letter}" if tenth and whole < 100 else f"{whole}{letter}"  # noqa: PLR2004 - 3 digits
+            return f"{whole}.{tenth}{letter}" if tenth and whole < _THREE_DIGITS else f"{whole}{letter}"
     return f"{count:,}"
 
 

@@ -8,6 +8,7 @@ from smartoken.sandbox.poses.pose import usage as openai_usage
 from smartoken.sandbox.poses.rules import between, effort, lost_thinking, model_of, refuse, thinking_type
 from smartoken.sandbox.script import Choice, Counts, ToolCall
 
+LEAST_OF_MANY = 0.3  # the temperature that several choices ask for at least
 _OLDEST = re.compile(r"moonshot-v1")
 _K3 = re.compile(r"kimi-k3")
 
@@ -82,7 +83,7 @@ def _sampling(body: Json) -> None:
     temperature = body.get("temperature")
     if _OLDEST.match(model_of(body)):
         between("temperature", 0, 1, "invalid temperature: must be in [0, 1]")(body)
-        if temperature is not None and temperature < 0.3 and (body.get("n") or 1) > 1:  # noqa: PLR2004 - their figure
+        if temperature is not None and temperature < LEAST_OF_MANY and (body.get("n") or 1) > 1:
             raise refuse("invalid n: only 1 is allowed for a temperature below 0.3", "n")
         return
     fixed = {"temperature": 1, "top_p": 0.95, "presence_penalty": 0, "frequency_penalty": 0}
