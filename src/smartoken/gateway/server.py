@@ -10,38 +10,39 @@ A client that closes its sending side has left, as with nginx.
 """
 
 import asyncio
-import os
-import re
-import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
-import orjson
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from smartoken.errors import InvalidRequestError, RequestTooLargeError, error_body
+from smartoken.errors import InvalidRequestError, RequestTooLargeError
 from smartoken.gateway.exchange import Exchange
+from smartoken.gateway.head import (
+    FIELD_LIMIT,
+    HEAD_LIMIT,
+    MALFORMED,
+    ONE_HOST,
+    TOO_LARGE,
+    framing,
+    names_a_host,
+    refusal,
+    split,
+    too_large,
+)
 from smartoken.gateway.reply import ASGI, Headers
-from smartoken.ids import ENTROPY_BYTES, new_id
 
 HEAD_S = 10.0  # for a head, from its first byte
 BODY_S = 30.0  # between two pieces of a body, and for the rest of one that nobody waits for
 REQUEST_S = 300.0  # for a whole request
 LINGER_S = 2.0  # for reading past a refusal, so that the client sees it before the connection is reset
-HEAD_LIMIT = 64 * 1024  # bytes of request line and fields
-FIELD_LIMIT = 256
 BODY_AHEAD = 64 * 1024  # bytes of body kept for an application that does not ask for them
 UNWANTED_BODY = 32 * 1024 * 1024  # bytes of body read past an answer that did not wait for them
 LINE_LIMIT = 32  # requests that may wait for the answers before them
-_FRAMINGS = frozenset({b"content-length", b"transfer-encoding"})
 _VERSIONS = frozenset({"1.1", "1.0"})
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-_HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 9112, section 3.2
-_TOO_LARGE, _MALFORMED = "431 Request Header Fields Too Large", "400 Bad Request"
 
 
 class Connection(asyncio.Protocol):
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             if not self._deaf:
-                self._refuse(_MALFORMED, InvalidRequestError("This is not a valid HTTP/1.1 request."))
+                self._refuse(MALFORMED, InvalidRequestError("This is not a valid HTTP/1.1 request."))
             return
         if self._in_head and self._head_later > HEAD_LIMIT:
             self._refuse_head()
@@ -208,15 +209,17 @@ class Connection(asyncio.Protocol):
         if parser is None:
             return
         self._in_head = False
-        if self._head_most > HEAD_LIMIT or len(self._headers) > FIELD_LIMIT:
-            self._check_head()
+        headers = self._headers
+        if (self._head_most > HEAD_LIMIT or len(headers) > FIELD_LIMIT) and too_large(self._url, headers):
+            self._refuse_head()
+            raise ValueError("the head is too large")
         version = parser.get_http_version()
         if version not in _VERSIONS:
             raise ValueError("neither HTTP/1.1 nor HTTP/1.0")
-        hosts = [value for name, value in self._headers if name == b"host"]
-        if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
-            self._check_hosts(hosts, version)
-        target, path, query = _split(self._url)
+        if not names_a_host(headers, version):
+            self._refuse(MALFORMED, InvalidRequestError(ONE_HOST, param="host"))
+            raise ValueError("not one host")
+        target, path, query = split(self._url)
         exchange = self._receiving = Exchange(
             self,
             {
@@ -229,13 +232,13 @@ class Connection(asyncio.Protocol):
                 "raw_path": target,
                 "query_string": query,
                 "root_path": "",
-                "headers": self._headers,
+                "headers": headers,
                 "client": self._client,
                 "server": self._server,
             },
             keep_alive=parser.should_keep_alive(),
         )
-        self._framing = _framing(self._headers) if parser.should_upgrade() else b""
+        self._framing = framing(headers) if parser.should_upgrade() else b""
         if self.exchange is None:
             self._start(exchange)
             return
@@ -376,35 +379,16 @@ class Connection(asyncio.Protocol):
             self.since = self.loop.time()
             self.transport.resume_reading()
 
-    def _check_head(self) -> None:
-        """Refuse a head over its limits; asked only when what came with it is larger than it may be."""
-        size = len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
-        if size > HEAD_LIMIT or len(self._headers) > FIELD_LIMIT:
-            self._refuse_head()
-            raise ValueError("the head is too large")
-
-    def _check_hosts(self, hosts: list[bytes], version: str) -> None:
-        """Refuse a head that names two hosts, none where HTTP/1.1 demands one, or what can be none."""
-        if not hosts and version == "1.0":
-            return
-        rule = "HTTP/1.1 demands exactly one Host header, which names a host with or without a port."
-        self._refuse(_MALFORMED, InvalidRequestError(rule, param="host"))
-        raise ValueError("not one host")
-
     def _refuse_head(self) -> None:
         limit = f"The request's head is larger than {HEAD_LIMIT} bytes or {FIELD_LIMIT} fields."
-        self._refuse(_TOO_LARGE, RequestTooLargeError(limit, details={"limit_bytes": HEAD_LIMIT}))
+        self._refuse(TOO_LARGE, RequestTooLargeError(limit, details={"limit_bytes": HEAD_LIMIT}))
 
     def _refuse(self, status: str, error: InvalidRequestError | RequestTooLargeError) -> None:
         """Answer what is no request once the answers before it are out, and read no more."""
         if self._deaf:
             return
         self._deaf = True
-        request_id = new_id("req", time.time_ns(), os.urandom(ENTROPY_BYTES))
-        body = orjson.dumps(error_body(error, request_id))
-        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-        head += f"x-request-id: {request_id}\r\n"
-        self._refusal = f"{head}connection: close\r\n\r\n".encode() + body
+        self._refusal = refusal(status, error)
         broken = self._receiving
         if broken is not None and not broken.complete:
             if broken.begun:
@@ -440,30 +424,9 @@ class _Body:
         self.on_message_complete = connection.on_message_complete
 
 
-def _framing(headers: Headers) -> bytes:
-    """Return the fields that say how long a body is."""
-    return b"".join([b"%b: %b\r\n" % each for each in headers if each[0] in _FRAMINGS])
-
-
 def _address(found: Any) -> tuple[str, int] | None:
     """Return host and port of a socket's name; ``None`` for one that has none."""
     return (str(found[0]), int(found[1])) if isinstance(found, tuple | list) and len(found) > 1 else None
-
-
-def _split(url: bytes) -> tuple[bytes, str, bytes]:
-    """Return the path as it came, the path decoded, and the query of a request's target.
-
-    Raises:
-        ValueError: it is none.
-
-    """
-    if url[:1] != b"/" or b"#" in url:
-        parsed = httptools.parse_url(url)
-        target, query = parsed.path or b"/", parsed.query or b""
-    else:
-        target, _, query = url.partition(b"?")
-    path = target.decode("ascii")
-    return target, unquote(path) if "%" in path else path, query
 
 
 def sweep(connections: Iterable[Any], now: float) -> int:

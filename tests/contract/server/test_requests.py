@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contract.server.conftest import Run
 from contract.server.floor import HEAD, FakeTransport, dialled, echo, post, serving
-from smartoken.gateway.server import FIELD_LIMIT, HEAD_LIMIT
+from smartoken.gateway.head import FIELD_LIMIT, HEAD_LIMIT
 
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 TRAILERS = HEAD + b"transfer-encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nx-sum: 1\r\n\r\n"
