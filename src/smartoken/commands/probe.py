@@ -29,6 +29,7 @@ from smartoken.providers.client import UpstreamClient
 from smartoken.providers.continuing import continued_path
 from smartoken.providers.dial import tls_context
 from smartoken.providers.dialect import Dialect
+from smartoken.providers.probe_calls import ProbeCall, cost_bound_nano, probe_calls
 from smartoken.providers.registry import DIALECTS
 from smartoken.providers.setup import ProviderSetup
 from smartoken.providers.upstream import Peer, UpstreamError
@@ -51,8 +52,8 @@ class Plan:
     model: Model
     offer: Offer
     setup: ProviderSetup
-    calls: tuple[claims.ProbeCall, ...]
-    left_out: tuple[claims.ProbeCall, ...]
+    calls: tuple[ProbeCall, ...]
+    left_out: tuple[ProbeCall, ...]
     cost_nano: int | None  # USD; None: no price is known
 
 
@@ -60,7 +61,7 @@ class Plan:
 class Seen:
     """One call's verdict, and what came back."""
 
-    call: claims.ProbeCall
+    call: ProbeCall
     result: claims.ClaimResult
     status: int
     headers: Mapping[str, str]
@@ -126,7 +127,7 @@ def _plan(settings: Settings, provider: str, options: Mapping[str, Any]) -> Plan
         setup = replace(setup, base_url=options["base_url"].rstrip("/"), allow_private=options["allow_private"])
     model, offer = _offer(catalog, setup, options["model"])
     dialect = DIALECTS[setup.dialect]
-    calls = claims.probe_calls(dialect, model, offer)
+    calls = probe_calls(dialect, model, offer)
     price = offer.price
     if price is None:
         return Plan(dialect, model, offer, setup, calls, (), None)
@@ -139,10 +140,10 @@ def _plan(settings: Settings, provider: str, options: Mapping[str, Any]) -> Plan
     return Plan(dialect, model, offer, setup, tuple(kept), calls[len(kept) :], cost)
 
 
-def _cost(catalog: Catalog, dialect: Dialect, calls: Sequence[claims.ProbeCall], price: Price) -> int:
+def _cost(catalog: Catalog, dialect: Dialect, calls: Sequence[ProbeCall], price: Price) -> int:
     """Return the bound in nano-USD, at the dearest band."""
     dearest_in = max(max(each.input, each.cache_write or 0) for each in price.bands)
-    native = claims.cost_bound_nano(dialect, calls, dearest_in, max(each.output for each in price.bands))
+    native = cost_bound_nano(dialect, calls, dearest_in, max(each.output for each in price.bands))
     fx = NANO if price.currency == "USD" else catalog.fx.newest(f"{price.currency}/USD").rate_nano
     return convert_nano(native, fx)
 
@@ -200,7 +201,7 @@ async def _run(settings: Settings, plan: Plan) -> list[Seen]:
         await client.close()
 
 
-async def _one(client: UpstreamClient, plan: Plan, call: claims.ProbeCall) -> Seen:
+async def _one(client: UpstreamClient, plan: Plan, call: ProbeCall) -> Seen:
     setup = plan.setup
     peer = Peer.parse(setup.base_url, allow_private=setup.allow_private, proxy=setup.proxy, timeouts=setup.timeouts)
     key = _WRONG_KEY if call.wrong_key else setup.keys[0].secret.reveal()

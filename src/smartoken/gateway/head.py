@@ -3,9 +3,7 @@
 import os
 import re
 import time
-from urllib.parse import unquote
 
-import httptools
 import orjson
 
 from smartoken.errors import InvalidRequestError, RequestTooLargeError, error_body
@@ -37,22 +35,6 @@ def names_a_host(headers: Headers, version: str) -> bool:
 def framing(headers: Headers) -> bytes:
     """Return the fields that say how long a body is."""
     return b"".join([b"%b: %b\r\n" % each for each in headers if each[0] in _FRAMINGS])
-
-
-def split(url: bytes) -> tuple[bytes, str, bytes]:
-    """Return the path as it came, the path decoded, and the query of a request's target.
-
-    Raises:
-        ValueError: it is none.
-
-    """
-    if url[:1] != b"/" or b"#" in url:
-        parsed = httptools.parse_url(url)
-        target, query = parsed.path or b"/", parsed.query or b""
-    else:
-        target, _, query = url.partition(b"?")
-    path = target.decode("ascii")
-    return target, unquote(path) if "%" in path else path, query
 
 
 def refusal(status: str, error: InvalidRequestError | RequestTooLargeError) -> bytes:

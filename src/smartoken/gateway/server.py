@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, cast
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -29,7 +30,6 @@ from smartoken.gateway.head import (
     framing,
     names_a_host,
     refusal,
-    split,
     too_large,
 )
 from smartoken.gateway.reply import ASGI, Headers
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         if not names_a_host(headers, version):
             self._refuse(MALFORMED, InvalidRequestError(ONE_HOST, param="host"))
             raise ValueError("not one host")
-        target, path, query = split(self._url)
+        target, path, query = _split(self._url)
         exchange = self._receiving = Exchange(
             self,
             {
@@ -427,6 +427,22 @@ class _Body:
 def _address(found: Any) -> tuple[str, int] | None:
     """Return host and port of a socket's name; ``None`` for one that has none."""
     return (str(found[0]), int(found[1])) if isinstance(found, tuple | list) and len(found) > 1 else None
+
+
+def _split(url: bytes) -> tuple[bytes, str, bytes]:
+    """Return the path as it came, the path decoded, and the query of a request's target.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    if url[:1] != b"/" or b"#" in url:
+        parsed = httptools.parse_url(url)
+        target, query = parsed.path or b"/", parsed.query or b""
+    else:
+        target, _, query = url.partition(b"?")
+    path = target.decode("ascii")
+    return target, unquote(path) if "%" in path else path, query
 
 
 def sweep(connections: Iterable[Any], now: float) -> int:

@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from smartoken.catalog.files import load_catalog
-from smartoken.providers.probe import MAX_CALLS, ClaimResult, ProbeCall, judge, probe_calls
+from smartoken.providers.probe import ClaimResult, judge
+from smartoken.providers.probe_calls import MAX_CALLS, ProbeCall, probe_calls
 from smartoken.providers.registry import dialect
 from smartoken.sandbox import Sandbox
 

@@ -9,16 +9,8 @@ import pytest
 from contract.dialects.models import ALWAYS_ON, EFFORTS, HYBRID, PLAIN, offer
 from contract.dialects.wires import WIRES, Wire, sse
 from smartoken.catalog.offers import Model
-from smartoken.providers.probe import (
-    CHECKS,
-    MAX_CALLS,
-    ClaimResult,
-    ProbeCall,
-    cost_bound_nano,
-    judge,
-    probe_calls,
-    token_bound,
-)
+from smartoken.providers.probe import CHECKS, ClaimResult, judge
+from smartoken.providers.probe_calls import MAX_CALLS, ProbeCall, cost_bound_nano, probe_calls, token_bound
 from smartoken.providers.registry import DIALECTS, dialect
 
 EVERY = sorted(DIALECTS)
