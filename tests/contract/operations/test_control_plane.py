@@ -1,136 +1,16 @@
-"""The control plane: every route names its permission, one account never sees another's, errors have one shape."""
-
-import re
+"""The control plane: keys, set-up files, hosts and bodies; errors have one shape."""
 
 import orjson
 import pytest
 
-from contract.operations.rooms import ADMIN_TOKEN, call_record
+from contract.operations.houses import ENVIRONMENT, OTHER, house
 from smartoken.control.application import MAX_BODY_BYTES
 from smartoken.identity.keys import digest, mint
-from smartoken.operations import audit, keys
-from smartoken.operations.rights import GRANTED, Actor, ActorKind, Permission, Role
+from smartoken.operations import audit
 from smartoken.store.database import StoreUnavailableError
 from unit.operations.setups import WHOLE
 
-ALICE, MALLORY = "alice-token-0123456789abcdef0123456789", "mallory-token-0123456789abcdef01234567"
-STRANGER = "nobody-token-0123456789abcdef012345678"
-ENVIRONMENT = {"UP1_KEY": "up-secret-one", "ACME_KEY": mint(bytes(range(32)))}
-OTHER = '[[account]]\nid = "other"\n[[account.key]]\nname = "main"\n'
-
-
-@pytest.fixture
-def house(room):
-    """Two accounts, a member of each, a key and a call of each."""
-    room.apply(WHOLE + OTHER, ENVIRONMENT)
-    room.ids = {}
-    for number, key in enumerate(room.read(keys.page, keys.Filter(), None, 10)):
-        room.ids[key["account"]] = key["account_id"]
-        room.ids[key["account"], "key"] = key["id"]
-        now = room.office.clock.now_ms()
-        room.calls(call_record(number, key["account_id"], key["id"], created_ms=now, user=f"user-of-{key['account']}"))
-        room.ids[key["account"], "call"] = f"call_{number:032x}"
-    room.actors[ALICE] = Actor(ActorKind.MEMBER, "alice", room.ids["acme"])
-    room.actors[MALLORY] = Actor(ActorKind.MEMBER, "mallory", room.ids["other"])
-    return room
-
-
-def routes(room):
-    """Every route of the OpenAPI description: (method, path, operation)."""
-    paths = room.ask("GET", "/api/openapi.json", token=None).body["paths"]
-    return [(method.upper(), path, each) for path, methods in paths.items() for method, each in methods.items()]
-
-
-def scopes_of(operation):
-    return [name for scheme in operation.get("security", []) for names in scheme.values() for name in names]
-
-
-def test_every_route_declares_exactly_one_permission(room):
-    found = routes(room)
-    assert len(found) >= 20
-    wrong = [(method, path) for method, path, each in found if len(scopes_of(each)) != 1]
-    assert wrong == []
-    assert {name for _, _, each in found for name in scopes_of(each)} == {each.value for each in Permission}
-
-
-BODIES = {
-    ("POST", "/api/v1/keys"): {"name": "made", "account": "acme"},
-    ("POST", "/api/v1/keys/{key_id}/rotate"): {"overlap_hours": 0},
-    ("PATCH", "/api/v1/keys/{key_id}"): {"owner": "bob@acme.test"},
-    ("POST", "/api/v1/admin/accounts"): {"slug": "fresh"},
-    ("PATCH", "/api/v1/admin/accounts/{account}"): {"name": "Changed"},
-    ("POST", "/api/v1/admin/apply"): {"text": "", "dry_run": True},
-    ("POST", "/api/v1/admin/accounts/{account}/deposits"): {"amount": "5.00", "reference": "bank 1"},
-    ("POST", "/api/v1/admin/accounts/{account}/withdrawals"): {"amount": "0.01", "reference": "bank 2"},
-    ("POST", "/api/v1/admin/accounts/{account}/adjustments"): {"amount": "1.00", "reason": "goodwill"},
-    ("POST", "/api/v1/admin/accounts/{account}/grants"): {"amount": "1.00", "reason": "welcome"},
-    ("POST", "/api/v1/admin/tokens"): {"name": "ci", "role": "support"},
-}
-
-
-def filled(room, path, owner):
-    """A path with the ids of an owner's objects; what is not known here gets a name that nothing has."""
-    values = {"key_id": room.ids[owner, "key"], "call_id": room.ids[owner, "call"], "account": owner}
-    return re.sub(r"\{(\w+)\}", lambda each: values.get(each[1], "nothing_of_this_name"), path)
-
-
-def addressed(path, operation):
-    """Whether an account or an object of one is named by the request, so that another's can be asked for."""
-    return any(name in path for name in ("{account}", "{key_id}", "{call_id}")) or takes_account(operation)
-
-
-def takes_account(operation):
-    return any(each["in"] == "query" and each["name"] == "account" for each in operation.get("parameters", ()))
-
-
-# who asks, about whose objects, and what a route that members may use answers
-MATRIX = [
-    (ADMIN_TOKEN, "acme", "yes"),
-    (ADMIN_TOKEN, "other", "yes"),
-    (ALICE, "acme", "yes"),
-    (ALICE, "other", "no"),
-    (MALLORY, "acme", "no"),
-    (STRANGER, "acme", "unknown"),
-    (None, "acme", "unknown"),
-]
-
-
-@pytest.mark.parametrize(("token", "owner", "may"), MATRIX)
-def test_every_route_keeps_to_rights_and_accounts(house, token, owner, may):
-    wrong = []
-    for method, path, operation in sorted(routes(house), key=lambda each: each[0] == "DELETE"):
-        (scope,) = scopes_of(operation)
-        body = BODIES.get((method, path))
-        if body is not None and "account" in body:
-            body = {**body, "account": owner, "name": f"made-{len(wrong)}"}
-        asked = filled(house, path, owner)
-        if takes_account(operation):
-            asked += f"?account={owner}"
-        answer = house.ask(method, asked, body, token=token, headers={"idempotency-key": f"{method}{asked}"})
-        # without its body or a parameter that it needs only denial can be told from the rest
-        lacks = any(each["in"] == "query" and each.get("required") for each in operation.get("parameters", ()))
-        whole = not lacks and (method in ("GET", "DELETE") or body is not None)
-        if may == "unknown":
-            expected = {401}
-        elif token != ADMIN_TOKEN and Role.OWNER not in GRANTED[Permission(scope)]:
-            expected = {403}
-        elif may == "no" and (addressed(path, operation) or "account" in (body or {})):
-            expected = {403, 404} if whole else {400, 403, 404}
-        else:
-            expected = {200, 201, 202, 204, 400, 404} if "nothing_" in asked or not whole else {200, 201, 202, 204}
-        if answer.status not in expected:
-            wrong.append((method, asked, answer.status, answer.raw[:200]))
-        if answer.status >= 400:
-            assert set(answer.body) == {"error"}
-    assert wrong == []
-
-
-def test_a_members_lists_hold_nothing_of_others(house):
-    found = [house.ask("GET", f"/api/v1/{path}", token=ALICE).raw for path in ("keys", "calls", "usage?group_by=key")]
-    for raw in found:
-        assert house.ids["acme"].encode() in raw or b"acme" in raw
-        assert house.ids["other", "key"].encode() not in raw
-        assert b"user-of-other" not in raw
+__all__ = ["house"]  # a fixture
 
 
 def test_the_life_of_a_key(house):
@@ -262,83 +142,6 @@ def test_apply_over_the_api_diffs_applies_and_shows_made_keys_once(house):
     assert made["minted"][0]["key"] == "other/second"
     assert house.ask("POST", "/api/v1/admin/apply", {**body, "dry_run": False}).body["changes"] == []
     assert house.ask("GET", "/api/v1/admin/export").body["text"] == house.export()
-
-
-def test_pages_of_calls_hold_every_call_once_newest_first(house):
-    account, key = house.ids["acme"], house.ids["acme", "key"]
-    now = house.office.clock.now_ms()
-    house.calls(*(call_record(100 + each, account, key, created_ms=now - each // 3) for each in range(25)))
-    seen, path = [], "/api/v1/calls?limit=4&account=acme"
-    after = ""
-    while after is not None:
-        page = house.ask("GET", path + (f"&after={after}" if after else "")).body
-        seen += [(each["created_at"], each["id"]) for each in page["data"]]
-        after = page["next"]
-    assert len(seen) == len(set(seen)) == 26
-    assert seen == sorted(seen, reverse=True)
-
-
-def test_calls_are_filtered_by_what_is_asked(house):
-    account, key = house.ids["acme"], house.ids["acme", "key"]
-    now = house.office.clock.now_ms()
-    house.calls(
-        call_record(
-            200, account, key, created_ms=now, status=502, error_code="upstream_cut", end_reason="upstream_cut"
-        ),
-        call_record(201, account, key, created_ms=now, model="test/beta", user="u-7"),
-        call_record(202, account, key, created_ms=now - 86_400_000),
-    )
-
-    def found(query):
-        rows = house.ask("GET", f"/api/v1/calls?account=acme&{query}").body["data"]
-        return sorted(int(each["id"][5:], 16) for each in rows)
-
-    assert found("failed=true") == [200]
-    assert found("end_reason=upstream_cut") == [200]
-    assert found("model=test/beta") == [201]
-    assert found("user=u-7&failed=false") == [201]
-    assert 202 not in found("from=2026-11-03")
-    assert found("to=2026-11-03") == [202]
-
-
-def test_a_call_shows_its_row_and_its_charge_worked_out(house):
-    call = house.ask("GET", f"/api/v1/calls/{house.ids['acme', 'call']}").body
-    assert set(call) >= set(
-        "id created_at account key user model_asked model_served provider stream status end_reason prompt_tokens "
-        "cached_tokens completion_tokens reasoning_tokens usage_source charge_usd price_version ttft_ms total_ms "
-        "attempts".split()
-    )
-    assert (call["account"], call["key"], call["charge_usd"]) == ("acme", "staging", "0.000001")
-    assert call["price_lines"] == [{"what": "input", "tokens": 100, "usd_per_1m": "0.00001"}]
-
-
-def test_a_site_that_hides_providers_hides_them_from_members_only(house):
-    house.apply(WHOLE.replace("show_providers = true", "show_providers = false") + OTHER, ENVIRONMENT)
-    path = f"/api/v1/calls/{house.ids['acme', 'call']}"
-    assert house.ask("GET", path).body["provider"] == "up1"
-    hidden = house.ask("GET", path, token=ALICE)
-    assert (hidden.body["provider"], hidden.body["offer"]) == (None, None)
-    assert b"up1" not in hidden.raw
-
-
-GROUPS = ["model", "key", "account", "environment", "owner", "workflow", "user", "provider", "day"]
-
-
-def test_usage_by_any_group_adds_up_to_the_same_total(house):
-    account, key = house.ids["acme"], house.ids["acme", "key"]
-    now = house.office.clock.now_ms()
-    house.calls(*(call_record(300 + each, account, key, created_ms=now - each * 3_600_000) for each in range(30)))
-    for group_by in GROUPS:
-        report = house.ask("GET", f"/api/v1/usage?group_by={group_by}&from=2026-11-01&to=2026-11-04").body
-        assert report["available"]
-        assert all(group_by in each for each in report["data"])
-        assert sum(each["calls"] for each in report["data"]) == report["total"]["calls"] == 32
-        assert report["total"]["charge_usd"] == "0.000032"
-
-
-def test_usage_beyond_what_is_kept_is_not_available(house):
-    report = house.ask("GET", "/api/v1/usage?from=2025-01-01").body
-    assert (report["available"], report["data"], report["total"]) == (False, [], None)
 
 
 def test_a_new_account_has_a_wallet_and_can_be_suspended(house):

@@ -3,7 +3,7 @@
 import pytest
 
 from contract.operations.rooms import ADMIN_TOKEN
-from contract.operations.test_control_plane import routes, scopes_of
+from contract.operations.test_rights_of_routes import routes, scopes_of
 from smartoken.identity.keys import mint_token, well_formed_token
 from smartoken.logs import Redactor
 from smartoken.operations import queries
