@@ -219,12 +219,20 @@ def connected(settings: Settings) -> Iterator[Api]:
         store.db.close_sync()
 
 
-def ask(context: typer.Context, method: str, path: str, body: Any = None, query: Query | None = None) -> Any:
-    """Return the control API's answer to the one request that a command makes.
+def ask(
+    context: typer.Context,
+    method: str,
+    path: str,
+    body: Any = None,
+    query: Query | None = None,
+    *,
+    once: str | None = None,
+) -> Any:
+    """Return the control API's answer to the one request that a command makes; ``once`` is its key of idempotency.
 
     Raises:
         ApiError: it refused.
 
     """
     with connected(invocation(context).settings()) as api:
-        return api.call(method, path, body, query)
+        return api.call(method, path, body, query, once=once)

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.options import option, with_options
 from smartoken.commands.terminal import USAGE, Json, RefusedError, complain, invocation, say, say_json, table
 
@@ -78,8 +78,7 @@ def revoke_batch(
     json_output: Json = False,
 ) -> None:
     """End a batch for good; grants that were given stay."""
-    with connected(invocation(context).settings()) as api:
-        api.call("DELETE", f"/admin/codes/{quote(batch, safe='')}")
+    ask(context, "DELETE", f"/admin/codes/{quote(batch, safe='')}")
     if json_output:
         say_json({"id": batch, "revoked": True})
     else:
@@ -89,8 +88,7 @@ def revoke_batch(
 @app.command("preview")
 def preview_code(context: typer.Context, code: Code, account: Account, *, json_output: Json = False) -> None:
     """Tell what a code would give an account, with the rules; no effect."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", "/wallet/redeem/preview", {"code": code, "account": account})
+    found = ask(context, "POST", "/wallet/redeem/preview", {"code": code, "account": account})
     if json_output:
         say_json(found)
         return
@@ -112,8 +110,7 @@ def redeem_code(
 ) -> None:
     """Redeem a code for an account."""
     body = {"code": code, "account": account, "rules_version": rules_version}
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", "/wallet/redeem", body)
+    found = ask(context, "POST", "/wallet/redeem", body)
     if json_output:
         say_json(found)
     else:

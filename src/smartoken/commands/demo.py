@@ -2,8 +2,8 @@
 
 import typer
 
-from smartoken.commands.api import connected
-from smartoken.commands.terminal import Json, invocation, say, say_json
+from smartoken.commands.api import ask
+from smartoken.commands.terminal import Json, say, say_json
 
 app = typer.Typer(help="The demo account and its key.", no_args_is_help=True)
 
@@ -16,8 +16,7 @@ def demo() -> None:
 @app.command("off")
 def off(context: typer.Context, *, json_output: Json = False) -> None:
     """Revoke the demo key, remove data/demo-key and never make either again."""
-    with connected(invocation(context).settings()) as api:
-        api.call("DELETE", "/admin/demo")
+    ask(context, "DELETE", "/admin/demo")
     if json_output:
         say_json({"demo": "off"})
     else:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.key import key_id
 from smartoken.commands.terminal import FAILED, Json, RefusedError, invocation, say, say_json, table
 
@@ -116,8 +116,7 @@ def list_drills(
     json_output: Json = False,
 ) -> None:
     """List the fallback drills that were run, newest first."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("GET", ROOT, None, {"model": model, "state": RUNNING if running else None})
+    found = ask(context, "GET", ROOT, None, {"model": model, "state": RUNNING if running else None})
     if json_output:
         say_json(found)
         return
@@ -137,8 +136,7 @@ def stop(
     json_output: Json = False,
 ) -> None:
     """End a drill that is under way; what it has shown so far is kept."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", f"{ROOT}/{quote(drill)}/stop")
+    found = ask(context, "POST", f"{ROOT}/{quote(drill)}/stop")
     if json_output:
         say_json(found)
     else:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import Api, connected
+from smartoken.commands.api import Api, ask, connected
 from smartoken.commands.options import option, with_options
 from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, plain, say, say_json, table
 from smartoken.identity.keys import ENTROPY_BYTES, mint
@@ -69,8 +69,7 @@ def create_key(
     limits = {each: options[each] for each in ("rpm", "tpm", "concurrency") if options[each] is not None}
     if limits:
         body["limits"] = limits
-    with connected(invocation(context).settings()) as api:
-        made = api.call("POST", "/keys", body)
+    made = ask(context, "POST", "/keys", body)
     _say_made(made, json_output=json_output)
 
 
@@ -192,8 +191,7 @@ def scan_file(
 ) -> None:
     """Look for keys of this gateway in a text and note each as exposed."""
     body = {"text": file.read(), "where": where or file.name}
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", "/keys/scan", body)["data"]
+    found = ask(context, "POST", "/keys/scan", body)["data"]
     if json_output:
         say_json({"data": found})
     elif found:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask
 from smartoken.commands.options import option, with_options
-from smartoken.commands.terminal import FAILED, USAGE, Json, RefusedError, invocation, say, say_json, table
+from smartoken.commands.terminal import FAILED, USAGE, Json, RefusedError, say, say_json, table
 
 app = typer.Typer(no_args_is_help=True, help="Compare what was logged with what was expected or billed.")
 File = Annotated[Path, typer.Argument(help="CSV with a header, or JSON lines.", metavar="FILE")]
@@ -28,8 +28,7 @@ def _text(file: Path) -> str:
 
 def _compare(context: typer.Context, body: Mapping[str, Any]) -> dict[str, Any]:
     asked = {name.rstrip("_"): value for name, value in body.items() if value is not None}
-    with connected(invocation(context).settings()) as api:
-        found: dict[str, Any] = api.call("POST", "/admin/reconcile", asked)
+    found: dict[str, Any] = ask(context, "POST", "/admin/reconcile", asked)
     return found
 
 
@@ -151,8 +150,7 @@ def _size(text: str) -> Decimal:
 @app.command("books")
 def books(context: typer.Context, *, json_output: Json = False) -> None:
     """Prove the books now: trial balance, balances, leases, windows, charges, journal; exit 1 on a drift."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", "/admin/reconciliation")
+    found = ask(context, "POST", "/admin/reconciliation")
     if json_output:
         say_json(found)
     else:

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from smartoken.catalog.strict import CatalogError
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.terminal import USAGE, Json, RefusedError, complain, invocation, say, say_json
 from smartoken.operations.setup_file import read_setup
 from smartoken.operations.setup_items import SIGNS, Verb
@@ -87,8 +87,7 @@ def _text(value: Any) -> str:
 
 def export(context: typer.Context, *, json_output: Json = False) -> None:
     """Print the set-up as a file that `apply` takes; secrets are replaced by env:NAME."""
-    with connected(invocation(context).settings()) as api:
-        answer = api.call("GET", "/admin/export")
+    answer = ask(context, "GET", "/admin/export")
     if json_output:
         say_json(answer)
     else:

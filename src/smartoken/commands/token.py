@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.terminal import Json, invocation, say, say_json, table
 
 app = typer.Typer(help="API tokens of the staff: create, list, revoke.", no_args_is_help=True)
@@ -21,8 +21,7 @@ def create_token(
     json_output: Json = False,
 ) -> None:
     """Make a token and print its text, once."""
-    with connected(invocation(context).settings()) as api:
-        made = api.call("POST", "/admin/tokens", {"name": name, "role": role, "expires_at": expires})
+    made = ask(context, "POST", "/admin/tokens", {"name": name, "role": role, "expires_at": expires})
     if json_output:
         say_json(made)
         return
@@ -50,8 +49,7 @@ def revoke_token(
     json_output: Json = False,
 ) -> None:
     """End a token for good."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("DELETE", f"/admin/tokens/{quote(token, safe='')}")
+    found = ask(context, "DELETE", f"/admin/tokens/{quote(token, safe='')}")
     if json_output:
         say_json(found)
     else:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from smartoken.commands.api import connected
+from smartoken.commands.api import ask, connected
 from smartoken.commands.options import option, with_options
 from smartoken.commands.terminal import Json, invocation, say, say_json, table
 
@@ -24,8 +24,7 @@ Once = Annotated[str | None, typer.Option(help="The request's own key: the same 
 
 
 def _moved(context: typer.Context, path: str, body: dict[str, Any], once: str | None, *, json_output: bool) -> None:
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", path, body, once=once)
+    found = ask(context, "POST", path, body, once=once)
     if json_output:
         say_json(found)
     elif found["status"] == "waiting":
@@ -45,8 +44,7 @@ def _path(account: str, what: str) -> str:
 @app.command("show")
 def show_wallet(context: typer.Context, account: Account, *, json_output: Json = False) -> None:
     """Show an account's balance by fund."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("GET", _path(account, "wallet"))
+    found = ask(context, "GET", _path(account, "wallet"))
     if json_output:
         say_json(found)
         return
@@ -65,8 +63,7 @@ def list_entries(
     json_output: Json = False,
 ) -> None:
     """Print the history, newest first, with the balance after each line."""
-    with connected(invocation(context).settings()) as api:
-        found = api.call("GET", _path(account, "wallet/entries"), None, {"limit": limit})
+    found = ask(context, "GET", _path(account, "wallet/entries"), None, {"limit": limit})
     if json_output:
         say_json(found)
         return
@@ -240,8 +237,7 @@ def decide(
     if verdict == "approve":
         _moved(context, path, {"reason": reason}, None, json_output=json_output)
         return
-    with connected(invocation(context).settings()) as api:
-        found = api.call("POST", path, {"reason": reason})
+    found = ask(context, "POST", path, {"reason": reason})
     if json_output:
         say_json(found)
     else:

@@ -4,6 +4,7 @@ The reader takes a thousand levels, the writer gives up before three hundred: wh
 passed on and fail behind the point where another offer could have answered. No honest answer is half as deep.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -11,15 +12,11 @@ import orjson
 MAX_DEPTH = 64
 
 
-def too_deep(raw: bytes, value: Any) -> bool:
-    """Whether ``value``, read from ``raw``, has more than 64 levels; two counts of bytes settle it for most."""
-    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
-        return False
-    level, depth = [value], 0
+def levels(value: Any) -> Iterator[list[Any]]:
+    """Yield the values of a document level by level, itself first, without recursion."""
+    level = [value]
     while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            return True
+        yield level
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
@@ -27,7 +24,13 @@ def too_deep(raw: bytes, value: Any) -> bool:
             elif isinstance(each, list):
                 below.extend(each)
         level = below
-    return False
+
+
+def too_deep(raw: bytes, value: Any) -> bool:
+    """Whether ``value``, read from ``raw``, has more than 64 levels; two counts of bytes settle it for most."""
+    if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
+        return False
+    return any(depth > MAX_DEPTH for depth, _ in enumerate(levels(value), 1))
 
 
 def read_json(raw: bytes) -> Any:

@@ -98,7 +98,7 @@ class HttpResponse:
     async def chunk(self) -> bytes:
         """Return the next bytes of the decoded body, b"" at its clean end; raises an ``UpstreamError`` else."""
         decoder = self._decoder
-        if decoder is None and not self._coding_fault:
+        if decoder is None and not self._coding_fault:  # ``_coded_chunk`` written out: one wait less for each chunk
             while not self._chunks:
                 if self.fault is not None:
                     raise self.fault

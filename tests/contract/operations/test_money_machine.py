@@ -11,7 +11,7 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from contract.operations.stored_money import ACCOUNT, StoredMoney
 from smartoken.billing import ledger as books
-from smartoken.billing.ledger import ADJUST, PROMO, Kind, LedgerError, Posting, Transfer
+from smartoken.billing.ledger import ADJUST, PROMO, Kind, Posting, Transfer
 from unit.billing.money_store import Record, grow_book
 from unit.billing.test_machine import G2, WALLET, Money, amounts, picks
 
@@ -100,23 +100,6 @@ class StoredMachine(Money):
             self.look(fund)
             if self.exact:
                 assert self.store.rows[fund].owed == max(0, owed - max(0, self.naive.unheld(fund) + taken))
-
-    @precondition(lambda self: any(each.paid for each in self.store.records.values()))
-    @rule(pick=picks, nano=amounts)
-    def refund(self, pick, nano):
-        paid = [each for each in self.store.records.values() if each.paid]
-        record = paid[pick % len(paid)]
-        original, returned = self.store.spend_of(record)
-        if returned + nano > record.paid:
-            with pytest.raises(LedgerError):
-                books.refund(self.stamp("r"), original, returned, nano)
-            return
-        moved = books.refund(self.stamp("r"), original, returned, nano)
-        assert self.store.move(moved)
-        for each in moved.postings:
-            if each.book in self.naive.used:
-                self.naive.used[each.book] -= each.nano
-                self.look(each.book)
 
     @precondition(lambda self: self.store.records)
     @rule(pick=picks)

@@ -53,6 +53,10 @@ class MoneyStore:
         found = self.rows[row]
         return found.limit - found.used - self.held(row)
 
+    def spend_of(self, record):
+        """Return the spend that a record is part of, and what was refunded of it."""
+        return self.ledger.transfers[record.id], self.ledger.returned.get(record.id, 0)
+
     def move(self, transfer):
         """Post a transfer; a fund's row follows its book."""
         before = self.ledger

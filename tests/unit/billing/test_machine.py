@@ -359,8 +359,7 @@ class Money(RuleBasedStateMachine):
     def refund(self, pick, nano):
         paid = [each for each in self.store.records.values() if each.paid]
         record = paid[pick % len(paid)]
-        returned = self.store.ledger.returned.get(record.id, 0)
-        original = self.store.ledger.transfers[record.id]
+        original, returned = self.store.spend_of(record)
         if returned + nano > record.paid:
             with pytest.raises(LedgerError):
                 books.refund(self.stamp("r"), original, returned, nano)

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from smartoken.errors import InvalidRequestError
+from smartoken.providers.read_json import levels
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000
@@ -38,23 +39,13 @@ def _refuse_duplicates(raw: bytes) -> None:
 
 def _walk(value: Any) -> None:
     """Refuse a body that is too deep or too large."""
-    nodes = 0
-    level = [value]
-    depth = 0
-    while level:
-        depth += 1
+    below = -1  # the body itself is no value of it
+    for depth, level in enumerate(levels(value), 1):
         if depth > MAX_DEPTH:
             raise InvalidRequestError(f"The body is nested more than {MAX_DEPTH} levels deep.")
-        below: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                below.extend(each.values())
-            elif isinstance(each, list):
-                below.extend(each)
-        nodes += len(below)
-        if nodes > MAX_NODES:
+        below += len(level)
+        if below > MAX_NODES:
             raise InvalidRequestError(f"The body has more than {MAX_NODES} values.")
-        level = below
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
