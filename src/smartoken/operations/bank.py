@@ -74,7 +74,7 @@ def replay(conn: sa.Connection, epoch: str, journal: Iterable[Record], now_ms: i
     found = recovered(journal, now_ms)
     if fit:
         found.records = [fitted(each) for each in found.records]
-    settle(conn, Batch(found.records, late=not money.lock_epoch(conn, epoch)))
+    settle(conn, Batch(found.records, now_ms=now_ms, late=not money.lock_epoch(conn, epoch)))
     end(conn, epoch)
     return found
 

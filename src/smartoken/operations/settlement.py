@@ -3,7 +3,8 @@
 One transaction does all of it: the records that are not there yet are inserted, the hourly sums and the budget windows
 grow by them, one transfer for each account and key moves what their funds paid, and the worker's leases are written as
 absolute amounts. Whatever is covered by a transfer are exactly the records that were new, so a retry or a replay of any
-batch has no effect, and the sum of charges under a transfer equals its amount, always.
+batch has no effect, and the sum of charges under a transfer equals its amount, always. A record that comes again with
+other figures is dropped like any other, and told (``contradictions``).
 
 The records of a worker whose leases were given up meanwhile are settled *late*: paid from what is free now, so that no
 limit is passed, and what that lacks is the house's overrun. Locks are taken in the order that ``bank`` states.
@@ -19,6 +20,7 @@ from smartoken.billing import queries as money
 from smartoken.billing.admission import settle_late
 from smartoken.billing.ledger import Posting, Stamp, spend
 from smartoken.billing.wallet import facts_of, post, put_leases
+from smartoken.operations.contradictions import tell_contradictions
 from smartoken.usage.queries import insert_calls, stored_ids
 from smartoken.usage.records import CallRecord
 from smartoken.usage.rollups import add_sums
@@ -58,7 +60,7 @@ def settle(conn: sa.Connection, batch: Batch) -> Settled:
         money.lock_ledger(conn)
     alive = batch.epoch is None or money.beat(conn, batch.epoch, batch.now_ms)
     known = stored_ids(conn, [each.id for each in batch.records])
-    fresh = [each for each in batch.records if each.id not in known]
+    fresh, again = _parted(batch.records, known)
     touched = money.lock_rows(conn, _rows_of(fresh) | {row for row, _, _ in batch.leases})
     late = batch.late or not alive
     if late:
@@ -69,9 +71,21 @@ def settle(conn: sa.Connection, batch: Batch) -> Settled:
     add_sums(conn, fresh)
     money.shift_rows(conn, _window_shifts(fresh))
     _post_spends(conn, fresh, spends)
+    if again:
+        tell_contradictions(conn, again, batch.now_ms)
     if batch.epoch is not None and alive:
         put_leases(conn, batch.epoch, batch.leases)
     return Settled(frozenset([each.id for each in fresh]), alive)
+
+
+def _parted(records: Sequence[CallRecord], known: set[str]) -> tuple[list[CallRecord], list[CallRecord]]:
+    """Return the records that are new, each call once, and those of calls that have a record already."""
+    fresh: list[CallRecord] = []
+    again: list[CallRecord] = []
+    for each in records:
+        (again if each.id in known else fresh).append(each)
+        known.add(each.id)
+    return fresh, again
 
 
 def record_calls(conn: sa.Connection, records: Sequence[CallRecord]) -> set[str]:

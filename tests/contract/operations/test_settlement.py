@@ -3,6 +3,7 @@
 import pytest
 
 from contract.operations.rooms import call_record
+from smartoken.store import access_queries
 from smartoken.usage.queries import call_by_id, fitted
 from smartoken.usage.report_queries import SUMS, sums
 
@@ -49,6 +50,71 @@ def test_unknown_counts_and_failures_are_summed_as_what_they_are(room):
 
 def test_an_empty_batch_is_no_work(room):
     assert room.calls() == set()
+
+
+OTHER_FIGURES = [
+    ({"charge_nano": 1001}, ["charge_nano"]),
+    ({"completion_tokens": 11}, ["completion_tokens"]),
+    ({"prompt_tokens": None}, ["prompt_tokens"]),
+    ({"key_id": "key_2"}, ["key_id"]),
+    ({"account_id": "acct_2", "charge_nano": 0}, ["account_id", "charge_nano"]),
+    ({"model": "test/beta"}, ["model"]),
+    ({"end_reason": "completed", "charge_nano": 400, "overrun_nano": 601}, ["charge_nano"]),
+]
+NO_OTHER_FIGURES = [
+    {},
+    {"charge_nano": 400, "overrun_nano": 600},  # it was settled late: the rest is the house's
+    {"total_ms": 90, "evidence": "again", "status": 500},
+    {"usage_source": "recovered", "end_reason": "recovered", "completion_tokens": 3, "charge_nano": 300},
+    {"usage_source": None, "end_reason": "unknown_dispatch", "prompt_tokens": None, "charge_nano": 0},
+]
+
+
+def told_conflicts(room):
+    found = room.office.db.run_read(access_queries.event_page, None, 10, {"kind": "call.conflict"})
+    return [(each["account_id"], each["subject"], each["facts"]["differs_in"]) for each in found]
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["after it was stored", "in the same batch"])
+@pytest.mark.parametrize(("facts", "differing"), OTHER_FIGURES)
+def test_a_second_record_with_other_figures_is_dropped_and_told_once(room, caplog, facts, differing, at_once):
+    first = a_record(1)
+    again = first._replace(**facts)
+    if at_once:
+        assert room.calls(first, again, a_record(2)) == {first.id, a_record(2).id}
+    else:
+        room.calls(first)
+        assert room.calls(again, a_record(2)) == {a_record(2).id}
+    once = totals(room)
+    assert told_conflicts(room) == [(None, f"call:{first.id}", differing)]
+    assert "other figures" in caplog.text
+    assert room.calls(again, first) == set()
+    assert len(told_conflicts(room)) == 1
+    assert room.office.db.run_read(call_by_id, None, first.id).charge_nano == first.charge_nano
+    assert totals(room) == once
+
+
+@pytest.mark.parametrize("facts", NO_OTHER_FIGURES)
+def test_a_second_record_that_tells_of_the_same_money_or_guesses_it_is_dropped_without_a_word(room, caplog, facts):
+    first = a_record(1)
+    room.calls(first)
+    assert room.calls(first._replace(**facts)) == set()
+    assert told_conflicts(room) == []
+    assert not caplog.text
+
+
+def test_a_record_that_was_cut_to_its_columns_is_the_same_when_it_comes_again_as_it_was(room):
+    first = a_record(1, completion_tokens=2**70)
+    room.calls(fitted(first))
+    assert room.calls(first) == set()
+    assert told_conflicts(room) == []
+
+
+def test_a_final_record_that_follows_a_guess_from_a_checkpoint_is_told(room):
+    guessed = a_record(1, usage_source="recovered", end_reason="recovered", charge_nano=300)
+    room.calls(guessed)
+    room.calls(a_record(1))
+    assert told_conflicts(room) == [(None, f"call:{guessed.id}", ["charge_nano"])]
 
 
 BAD_TEXTS = ["nul\0inside", "half a pair \ud800", "long " * 200]
