@@ -13,6 +13,8 @@ from smartoken.ids import ENTROPY_BYTES, new_id
 HEAD_LIMIT = 64 * 1024  # bytes of request line and fields
 FIELD_LIMIT = 256
 TOO_LARGE, MALFORMED = "431 Request Header Fields Too Large", "400 Bad Request"
+UNKNOWN_CODING = "501 Not Implemented"
+ONLY_CHUNKS = "Transfer-Encoding may be `chunked` alone: send the body as it is, with its length or in chunks."
 ONE_HOST = "HTTP/1.1 demands exactly one Host header, which names a host with or without a port."
 _FRAMINGS = frozenset({b"content-length", b"transfer-encoding"})
 _HOST = re.compile(rb"(\[[0-9A-Za-z:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")  # RFC 9112, section 3.2
@@ -30,6 +32,17 @@ def names_a_host(headers: Headers, version: str) -> bool:
     if len(hosts) != 1:
         return not hosts and version == "1.0"
     return _HOST.fullmatch(hosts[0]) is not None
+
+
+def coded(headers: Headers) -> bool:
+    """Whether a body comes in a coding besides chunks, which would be taken for the body itself."""
+    for name, _ in headers:
+        if name == b"transfer-encoding":
+            break
+    else:
+        return False
+    told = b",".join([value for name, value in headers if name == b"transfer-encoding"]).lower().split(b",")
+    return [coding for each in told if (coding := each.strip(b" \t"))] != [b"chunked"]
 
 
 def framing(headers: Headers) -> bytes:

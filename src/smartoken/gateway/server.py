@@ -26,7 +26,10 @@ from smartoken.gateway.head import (
     HEAD_LIMIT,
     MALFORMED,
     ONE_HOST,
+    ONLY_CHUNKS,
     TOO_LARGE,
+    UNKNOWN_CODING,
+    coded,
     framing,
     names_a_host,
     refusal,
@@ -219,6 +222,9 @@ class Connection(asyncio.Protocol):
         if not names_a_host(headers, version):
             self._refuse(MALFORMED, InvalidRequestError(ONE_HOST, param="host"))
             raise ValueError("not one host")
+        if coded(headers):
+            self._refuse(UNKNOWN_CODING, InvalidRequestError(ONLY_CHUNKS, param="transfer-encoding"))
+            raise ValueError("a coding that is not known")
         target, path, query = _split(self._url)
         exchange = self._receiving = Exchange(
             self,

@@ -101,7 +101,8 @@ MALFORMED = {
     "two lengths": HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello",
     "two lengths in one field": HEAD + b"content-length: 5, 5\r\n\r\nhello",
     "length and chunks": HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a coding that does not end in chunks": HEAD + b"transfer-encoding: gzip\r\n\r\nhello",
+    "chunks in chunks": HEAD + b"transfer-encoding: chunked, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "chunks twice": HEAD + b"transfer-encoding: chunked\r\n" * 2 + b"\r\n5\r\nhello\r\n0\r\n\r\n",
     "a field without a colon": HEAD + b"nonsense\r\n\r\n",
     "a space before the colon": HEAD + b"x-a : 1\r\n\r\n",
     "a folded field": HEAD + b"x-a: 1\r\n 2\r\n\r\n",
@@ -128,6 +129,40 @@ def test_what_is_no_request_gets_400_and_the_connection_closes(run: Run, name: s
             assert b'"code":"invalid_request"' in body
             assert headers["x-request-id"].encode() in body
             assert await client.rest() == b""
+
+    run(main)
+
+
+CODED = {
+    "a coding under the chunks": b"gzip, chunked",
+    "a coding in a field of its own": b"gzip\r\ntransfer-encoding: chunked",
+    "no coding, said so": b"identity, chunked",
+    "a coding that does not end in chunks": b"gzip",
+}
+HELLO = b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_body_in_a_coding_besides_chunks_is_not_taken_for_the_body_itself(run: Run, name: str) -> None:
+    async def main() -> None:
+        async with serving() as floor, dialled(floor) as client:
+            await client.send(HEAD + b"transfer-encoding: " + CODED[name] + HELLO)
+            status, headers, body = await client.answer()
+            assert (status, headers["connection"]) == (501, "close")
+            assert b'"param":"transfer-encoding"' in body
+            assert b"Transfer-Encoding may be `chunked` alone" in body
+            assert await client.rest() == b""
+
+    run(main)
+
+
+@pytest.mark.parametrize("value", [b"chunked", b"Chunked", b"\tchunked ", b", chunked"])
+def test_chunks_alone_are_taken_however_they_are_written(run: Run, value: bytes) -> None:
+    async def main() -> None:
+        async with serving(echo) as floor, dialled(floor) as client:
+            await client.send(HEAD + b"transfer-encoding: " + value + HELLO)
+            status, _, body = await client.answer()
+            assert (status, body) == (200, b"POST /v1/x hello")
 
     run(main)
 
