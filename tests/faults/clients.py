@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from faults.truth import HALF_ASKED, LEAVES, LEFT_BLIND, STAYS
+
 WHOLE = "test/paced"
 LONG, LONG_TOKENS = "test/long", 2000  # longer than a gateway that stops waits for its calls
 # Where the upstream breaks off: before its head, before the first token, in the middle, before the end is said.
@@ -28,8 +30,9 @@ PATIENCE = 400  # attempts at one deposit
 STAGES = ("half a body", "sent", "head", 0, 1, 7, 30, 59, "finish")
 
 
-def body_of(model):
+def body_of(model, user):
     return {
+        "user": user,  # first, so that half a body names it too
         "model": model,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -107,20 +110,22 @@ class Client:
         """Make one call, perhaps leaving at a number of pieces or a word; whether a gateway took it."""
         headers = {"authorization": f"Bearer {self.rig.key}"}
         url = f"{self.rig.address}/v1/chat/completions"
+        seen = self.rig.truth.asked(STAYS if leave_at is None else LEAVES)
         try:
-            with self._http.stream("POST", url, json=body_of(model), headers=headers) as answer:
+            with self._http.stream("POST", url, json=body_of(model, seen.user), headers=headers) as answer:
                 if answer.status_code == 200:
-                    self.follow(answer, leave_at)
+                    self.rig.truth.heard(seen, answer.headers["x-request-id"])
+                    self.follow(seen, answer, leave_at)
                     return True
+                seen.refused = True
                 self.rig.truth.refusal(json.loads(answer.read())["error"]["code"])
         except (httpx2.HTTPError, ValueError):
             pass
         time.sleep(0.1)
         return False
 
-    def follow(self, answer, leave_at):
+    def follow(self, seen, answer, leave_at):
         """Note what a stream says, as it says it."""
-        seen = self.rig.truth.begun(answer.headers["x-request-id"])
         if leave_at == "head":
             return
         for line in answer.iter_lines():
@@ -138,8 +143,8 @@ class Client:
     def leave_blind(self, *, whole):
         """Send a body, or half of one, and close at once."""
         parts = urlsplit(self.rig.address)
-        user = {"user": self.rig.truth.left_blind()} if whole else {}
-        body = json.dumps({**body_of(WHOLE), **user}).encode()
+        seen = self.rig.truth.asked(LEFT_BLIND if whole else HALF_ASKED)
+        body = json.dumps(body_of(WHOLE, seen.user)).encode()
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {self.rig.key}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

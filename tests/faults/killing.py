@@ -26,9 +26,10 @@ import psycopg
 
 from faults.clients import CUTS, LONG, LONG_TOKENS, WHOLE, Client, body_of
 from faults.stepped import set_clock
-from faults.truth import ANSWER_TOKENS, Truth, audit
+from faults.truth import ANSWER_TOKENS, STAYS, Truth, audit
 
 START_S = 60
+KEPT = "1000000"  # of the upstream's truths: all of a run's
 SRC = Path(__file__).resolve().parents[2] / "src"
 STEPPED = Path(__file__).with_name("stepped.py")
 HEAD = """
@@ -90,8 +91,9 @@ class Rig:
         self.truth, self.faults = Truth(), Counter()
         self.stop, self.over = threading.Event(), threading.Event()
         self.upstream = subprocess.Popen(
-            [sys.executable, "-m", "smartoken.sandbox", "--port", "0"], stdout=subprocess.PIPE, text=True, env=self.env
-        )
+            [sys.executable, "-m", "smartoken.sandbox", "--port", "0", "--keep", KEPT],
+            stdout=subprocess.PIPE, text=True, env=self.env,
+        )  # fmt: skip
         self.address = ""
         self.replayed = set()
         self.gateway = self.start()
@@ -101,8 +103,9 @@ class Rig:
             **CUTS,
         }
         setup = folder / "setup.toml"
+        self.upstream_url = self.upstream.stdout.readline().split()[-1]
         setup.write_text(
-            HEAD.format(upstream=self.upstream.stdout.readline().split()[-1])
+            HEAD.format(upstream=self.upstream_url)
             + "".join(MODEL.format(id=name, upstream=each) for name, each in models.items())
         )
         said = subprocess.run(
@@ -156,6 +159,7 @@ class Rig:
                 client.close()
             self.gateway.send_signal(signal.SIGTERM)
             code = self.gateway.wait(40)
+            self.truth.upstream = self.upstream_truth()
             self.upstream.kill()
             self.upstream.communicate()
         assert code == 0, f"the gateway ended with {code}"
@@ -163,6 +167,11 @@ class Rig:
     def token(self):
         """The token of this machine's commands, as the gateway has it by now."""
         return json.loads((self.folder / "data" / "run.json").read_text())["token"]
+
+    def upstream_truth(self):
+        """What the upstream was asked, by whom, and what it sent."""
+        place = self.upstream_url.removesuffix("/v1")
+        return httpx2.get(f"{place}/_truth?limit={KEPT}", timeout=60).json()["data"]
 
     def report(self):
         """Hold the database against what was seen."""
@@ -218,10 +227,9 @@ class Rig:
 
     def ask_unused(self):
         """Call with a key whose budget nothing is leased of yet."""
-        return httpx2.post(
-            f"{self.address}/v1/chat/completions",
-            json=body_of(WHOLE), headers={"authorization": f"Bearer {self.unused_key}"}, timeout=20,
-        )  # fmt: skip
+        body = body_of(WHOLE, self.truth.asked(STAYS).user)
+        headers = {"authorization": f"Bearer {self.unused_key}"}
+        return httpx2.post(f"{self.address}/v1/chat/completions", json=body, headers=headers, timeout=20)
 
     def freeze_worker(self, seconds):
         """Stop one of several workers as if its machine slept, and let it go on once it was taken for dead."""

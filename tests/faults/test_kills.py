@@ -15,7 +15,8 @@ MOST_UNDERCOUNTED = 20 + 64
 def check(report, undercount=MOST_UNDERCOUNTED):
     print(report.line(), dict(report.ends), dict(report.refused))
     assert (report.lost, report.ghost, report.wrong, report.beyond) == ([], [], [], [])
-    assert (report.double, report.overspend, report.held, report.unbalanced) == (0, 0, 0, 0)
+    assert (report.double, report.overspend, report.held, report.unbalanced, report.contradicted) == (0, 0, 0, 0, 0)
+    assert (report.unheard, report.overcount) == ({}, {}), "charged to a client that stayed for what it did not get"
     assert report.undercount <= undercount
 
 
