@@ -79,9 +79,9 @@ def shell(tmp_path):
 SETUP = WHOLE.replace('secret = "env:ACME_KEY"\n', "")
 
 
-@pytest.fixture
-def served(shell):
-    """A server over the shell's data dir, on a port of its own."""
+@contextlib.contextmanager
+def serving(shell):
+    """Run a server over the shell's data dir, on a port of its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "smartoken", "serve", "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=shell.folder, env=shell.environment,
@@ -105,6 +105,13 @@ def served(shell):
     output, _ = process.communicate(timeout=40)
     assert process.returncode == 0, output
     assert not run_file.exists()
+
+
+@pytest.fixture
+def served(shell):
+    """A server over the shell's data dir."""
+    with serving(shell) as found:
+        yield found
 
 
 def test_without_arguments_the_commands_are_listed(shell):

@@ -55,8 +55,11 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
             raise ShuttingDownError(  # noqa: TRY301 - told below like every refusal
                 f"This process takes no new calls: {why}.", retry_after_s=2.0
             )
+        known = gateway.directory.current
         caller = await identify(gateway, request, reply)
         asked = read_chat(await request.body(gateway.limits.max_body_bytes))
+        if gateway.directory.current is not known:  # the key may have been revoked while the body came
+            caller = await caller_of(gateway, request)
         call = call_of(gateway, request, caller, call_id, asked)
         plan = plan_call(call, gateway.directory.current, gateway.upstreams)
         if plan.warnings:
@@ -97,13 +100,18 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
 
 async def identify(gateway: Gateway, request: Request, reply: Reply) -> Caller:
     """Step 1, and the headers that let a browser read the answer if the key allows its origin."""
-    key = presented_key(request.authorization, request.x_api_key)
-    now = (gateway.clock.now_ns() // 1_000_000, gateway.clock.monotonic())
-    ip = request.address(gateway.trusted_proxies)
-    caller = await gateway.authenticator.caller(key, gateway.directory.current, ip, now)
+    caller = await caller_of(gateway, request)
     if request.origin is not None:
         reply.headers.extend(cors_headers(request.origin, caller.key.allowed_origins))
     return caller
+
+
+async def caller_of(gateway: Gateway, request: Request) -> Caller:
+    """Return who is calling, by the directory as it is now."""
+    key = presented_key(request.authorization, request.x_api_key)
+    now = (gateway.clock.now_ns() // 1_000_000, gateway.clock.monotonic())
+    ip = request.address(gateway.trusted_proxies)
+    return await gateway.authenticator.caller(key, gateway.directory.current, ip, now)
 
 
 def call_of(gateway: Gateway, request: Request, caller: Caller, call_id: str, asked: object) -> Call:
