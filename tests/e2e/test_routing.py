@@ -99,6 +99,30 @@ def test_with_half_of_the_calls_broken_every_eligible_one_succeeds_and_the_other
             assert result["ended_honestly"] == result["after_content"]
 
 
+# limits of the key | whether a drill of 20 calls, 5 without the fault and 48 that look for the primary may begin
+TIGHT = {
+    "too few calls a minute": ({"rpm": 72}, "72 calls a minute (`rpm`) would refuse some of this drill, up to 73"),
+    "enough calls a minute": ({"rpm": 73}, None),
+    "too few tokens a minute": ({"tpm": 1000}, "1000 tokens a minute (`tpm`)"),
+    "too few calls at once": ({"concurrency": 3}, "3 calls at once (`concurrency`)"),
+    "enough calls at once": ({"concurrency": 4}, None),
+}
+
+
+@pytest.mark.parametrize("name", TIGHT)
+def test_a_drill_whose_key_would_refuse_its_calls_is_refused_before_it_begins(gateway, name):
+    limits, why = TIGHT[name]
+    gateway.add_key(name, **limits)
+    if why is None:
+        assert drilled(gateway, Fault.SERVER_ERROR, key=gateway.keys[name])["passed"]
+        return
+    with pytest.raises(InvalidRequestError) as refused:
+        drilled(gateway, Fault.SERVER_ERROR, key=gateway.keys[name])
+    assert why in str(refused.value)
+    assert refused.value.param == "key"
+    assert "at least" in refused.value.remedy_text
+
+
 def test_a_drill_that_breaks_nothing_does_not_pass(gateway):
     result = drilled(gateway, Fault.SERVER_ERROR, calls=1)  # half of one attempt is none
     assert (result["broken_calls"], result["answered"], result["passed"]) == (0, 1, False)

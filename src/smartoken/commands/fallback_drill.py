@@ -9,6 +9,7 @@ import typer
 from smartoken.commands.api import ask, connected
 from smartoken.commands.key import key_id
 from smartoken.commands.terminal import FAILED, Json, RefusedError, invocation, say, say_json, table
+from smartoken.operations.drill_evidence import in_words
 
 ROOT = "/admin/drills"
 RUNNING, LOOK_S = "running", 0.3
@@ -91,7 +92,7 @@ def _number(text: str) -> int | float | str:
 
 def _say(found: dict[str, Any]) -> None:
     result = found["result"]
-    rows = [[name, value] for name, value in result.items() if not isinstance(value, list | dict)]
+    rows = [[name, in_words(name, value)] for name, value in result.items() if not isinstance(value, list | dict)]
     say(table(("figure", "value"), rows))
     for name in ("errors_to_clients", "failed_attempts_by_cause", "cost_of_failed_attempts"):
         if result.get(name):

@@ -17,6 +17,7 @@ import orjson
 from smartoken.errors import InvalidRequestError, NotFoundError
 from smartoken.gateway.call import Target
 from smartoken.gateway.faults import Breakage, BrokenUpstream, Strike
+from smartoken.gateway.meter import estimate_prompt
 from smartoken.gateway.metrics import Metrics
 from smartoken.gateway.pipeline import chat
 from smartoken.gateway.plan import resolve
@@ -26,7 +27,7 @@ from smartoken.gateway.request import Request
 from smartoken.gateway.resources import Gateway
 from smartoken.gateway.upstreams import Upstreams
 from smartoken.gateway.verdict import CONTENT, Told, judged
-from smartoken.identity.facts import Caller
+from smartoken.identity.facts import ApiKey, Caller
 from smartoken.operations import demo
 from smartoken.operations.directory import Directory, ServedModel, ServedOffer
 from smartoken.providers.answers import read_answer_bytes
@@ -34,6 +35,7 @@ from smartoken.providers.registry import dialect
 from smartoken.providers.upstream import Upstream
 
 RECOVERY_S, RECOVERY_STEP_S = 12.0, 0.25
+MOST_RECOVERY_CALLS = int(RECOVERY_S / RECOVERY_STEP_S)
 LEAVING_S = 2.0  # what calls under way have to settle after their client left
 _CLIENT: ContextVar[Told | None] = ContextVar("client", default=None)  # whose call this task is
 
@@ -91,6 +93,29 @@ def caller_of(directory: Directory, terms: Terms) -> Caller:
     return found
 
 
+def refuse_tight_limits(key: ApiKey, terms: Terms) -> None:
+    """Refuse a key whose own limits would end calls of the drill: those say nothing about a fault.
+
+    Raises:
+        InvalidRequestError: which limit, what the drill takes of it, and what to do.
+
+    """
+    calls = terms.calls + min(terms.baseline, terms.calls) + MOST_RECOVERY_CALLS
+    prompt = estimate_prompt({"messages": [{"role": "user", "content": terms.prompt}]})
+    takes = {
+        "rpm": (key.rpm, calls, "calls a minute"),
+        "tpm": (key.tpm, calls * (prompt + terms.max_tokens), "tokens a minute"),
+        "concurrency": (key.concurrency, terms.concurrency, "calls at once"),
+    }
+    for name, (limit, need, what) in takes.items():
+        if 0 < limit < need:
+            raise InvalidRequestError(
+                f"The key's limit of {limit} {what} (`{name}`) would refuse some of this drill, up to {need} of them.",
+                param="key",
+                remedy=f"Name a key without this limit or with one of at least {need}, or ask for fewer calls.",
+            )
+
+
 def offers_of(directory: Directory, model: ServedModel) -> list[str]:
     """Return the offers of a model, in the order of its route."""
     return [share.offer for tier in directory.lane(model).route.tiers for share in tier.shares]
@@ -116,6 +141,7 @@ class Drill:
         self._terms = terms
         directory = gateway.directory.current
         self._caller = caller_of(directory, terms)
+        refuse_tight_limits(self._caller.key, terms)
         model = resolve(directory, terms.model, self._caller.account.id).model
         self._offers = offers_of(directory, model)
         self.primary = primary_of(directory, model)

@@ -15,6 +15,13 @@ _TIMES = {
     "total_ms": "whole answer",
     "unaffected_ttft_ms": "first token of calls that the fault did not touch",
 }
+# What a figure says that is not known, or not needed.
+_NOTHING = {"primary_back_after_s": "not while the drill waited", "primary_rests_s": "it answers again"}
+
+
+def in_words(name: str, figure: Any) -> str:
+    """Return a figure of a drill as a person reads it."""
+    return _NOTHING.get(name, "none") if figure is None else str(figure)
 
 
 def evidence(drill: Mapping[str, Any]) -> str:
@@ -33,7 +40,7 @@ def evidence(drill: Mapping[str, Any]) -> str:
         "| figure | value |",
         "|---|---|",
     ]
-    lines += [f"| {name.replace('_', ' ')} | {result[name]} |" for name in _FIGURES if name in result]
+    lines += [f"| {name.replace('_', ' ')} | {in_words(name, result[name])} |" for name in _FIGURES if name in result]
     for name in ("cost_of_failed_attempts", "errors_to_clients", "failed_attempts_by_cause"):
         counts = ", ".join(f"{code}: {count}" for code, count in sorted(result.get(name, {}).items()))
         lines.append(f"| {name.replace('_', ' ')} | {counts or 'none'} |")
@@ -50,5 +57,7 @@ def evidence(drill: Mapping[str, Any]) -> str:
     for each in rows:
         tried = " → ".join(f"{one['offer']} ({one['failure'] or 'answered'})" for one in each["attempts"])
         met = each.get("fault") or "none"
-        lines.append(f"| {each['call']} | {met} | {each['end']} | {each['offer']} | {tried} | {each['charge_usd']} |")
+        lines.append(
+            f"| {each['call']} | {met} | {each['end']} | {each['offer'] or 'nobody'} | {tried} | {each['charge_usd']} |"
+        )
     return "\n".join(lines) + "\n"

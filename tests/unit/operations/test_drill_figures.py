@@ -85,3 +85,20 @@ def test_the_page_of_evidence_says_that_it_was_live_traffic_on_how_many_workers_
     assert "- **Failed**: calls that failed although nothing had reached their client: 1" in page
     assert "| workers | 2 |" in page
     assert page.count("| call_1 |") == 4
+
+
+# back after | rests | what the page says of both
+WORDS = [
+    (3.2, None, ("3.2", "it answers again")),
+    (None, 55.0, ("not while the drill waited", "55.0")),
+]
+
+
+@pytest.mark.parametrize(("back", "rests", "told"), WORDS)
+def test_the_page_of_evidence_says_in_words_what_has_no_figure(back, rests, told):
+    result = figures(CALLS) | {"primary_back_after_s": back, "primary_rests_s": rests}
+    terms = {"fault": "hang", "percent": 50, "live": None}
+    drill = {"id": "drill_1", "model": "test/alpha", "at": "2026-11-25T08:00:00Z", "actor": "root", "passed": True}
+    page = evidence({**drill, "terms": terms, "result": result})
+    assert f"| primary back after s | {told[0]} |\n| primary rests s | {told[1]} |" in page
+    assert "None" not in page
