@@ -95,10 +95,11 @@ class Authenticator:
                 raise malformed()
             until = self._negative.get(found)
             if until is None or until <= now[1]:
-                if len(self._negative) >= _MAX_NEGATIVE:
-                    self._negative.clear()
-                self._negative[found] = now[1] + NEGATIVE_S
                 entry = (await self._refresh()).keys.get(found)
+                if entry is None:  # noted only now: whoever comes while it is looked up waits for the same answer
+                    if len(self._negative) >= _MAX_NEGATIVE:
+                        self._negative.clear()
+                    self._negative[found] = now[1] + NEGATIVE_S
             if entry is None:
                 raise InvalidApiKeyError("This API key is not known here.")
             self._negative.pop(found, None)

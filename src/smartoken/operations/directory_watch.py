@@ -39,9 +39,17 @@ class DirectoryWatch:
         return self._current
 
     async def refresh(self) -> Directory:
-        """Load anew if something changed since; callers that come while it loads share the load."""
-        if self._loading is None or self._loading.done():
+        """Load anew if something changed until now.
+
+        A load that was under way when somebody came may have looked before what they look for was stored: they wait for
+        it, and all who waited share the next one.
+        """
+        under_way = self._loading
+        if under_way is not None and not under_way.done():
+            await asyncio.wait({under_way})
+        if self._loading is under_way:
             self._loading = asyncio.get_running_loop().create_task(self._load_if_moved())
+        assert self._loading is not None  # noqa: S101 - made just now, or by another one who waited
         return await asyncio.shield(self._loading)
 
     async def _load_if_moved(self) -> Directory:
