@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import httpx2
@@ -223,3 +225,56 @@ def test_a_drill_is_listed_and_stopped_by_command_whichever_worker_answers(runni
     page = command("show", drill)
     assert "**Failed**: somebody stopped it; the fault struck no call" in page
     assert drill not in command("list", "--running")
+
+
+def test_a_budget_holds_on_every_worker_while_its_key_rotates_and_its_limit_is_lowered(running):
+    limit, lower = Decimal("0.02"), Decimal("0.006")
+    body = {"account": "demo", "name": "turns", "models": ["sandbox/*"]}
+    made = running.ask("POST", "/keys", {**body, "budgets": [{"limit": str(limit), "period": "total"}]}).json()
+    texts, over, charges, codes = [made["secret"]], threading.Event(), [], Counter()
+
+    def crowd():
+        while not over.is_set():
+            answer = running.call(texts[-1])
+            codes[answer.status_code] += 1
+            if answer.status_code == 200:
+                charges.append(Decimal(answer.json()["usage"]["charge_usd"]))
+
+    def used():
+        (budget,) = running.ask("GET", f"/keys/{made['id']}").json()["budgets"]
+        return Decimal(budget["used"]), Decimal(budget["held"])
+
+    def rotated():
+        texts.append(running.ask("POST", f"/keys/{made['id']}/rotate", {"overlap_hours": 1}).json()["secret"])
+
+    def settled():
+        until = time.monotonic() + 10
+        while used() != (sum(charges), 0) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert used() == (sum(charges), 0)
+
+    time.sleep(2)
+    price = Decimal(running.call(texts[-1]).json()["usage"]["charge_usd"])
+    charges.append(price)
+    threads = [threading.Thread(target=crowd) for _ in range(8)]
+    for each in threads:
+        each.start()
+    until = time.monotonic() + 40
+    while sum(charges) < lower * Decimal("0.7") and time.monotonic() < until:
+        time.sleep(0.3)
+        rotated()
+    running.ask("PATCH", f"/keys/{made['id']}", {"budgets": [{"limit": str(lower), "period": "total"}]})
+    time.sleep(2)  # by then every worker knows
+    known = sum(charges)
+    for _ in range(4):
+        time.sleep(0.5)
+        rotated()
+    over.set()
+    for each in threads:
+        each.join()
+    settled()
+    assert len(texts) > 5
+    assert set(codes) <= {200, 402, 429}, codes
+    assert codes[402] + codes[429] > 10, "the crowd was too thin to come to the limit"
+    assert sum(charges) <= max(lower, known + 8 * price), (known, sum(charges))
+    assert sum(charges) <= limit
