@@ -1,10 +1,11 @@
 """The performance report: this gateway beside its floor and its peers, interleaved in one run on one machine.
 
-    python3 dev.py bench [--quick] [--no-peers] [--write]
+    python3 dev.py bench [--quick] [--no-peers] [--write] [--against COMMIT]
 
 Cost is the CPU time that the kernel charged to a gateway's threads between two marks of the load, divided by answers or
 chunks: it survives a noisy machine, where calls per second do not. A peer that cannot be run is named with the reason.
-``--write`` puts the figures into docs/performance.md. The exit code is 1 if this gateway lost or failed an answer.
+``--write`` puts the figures into docs/performance.md. ``--against`` starts this gateway as it was at a commit too, and
+takes turns with it: what did a change cost, or save? The exit code is 1 if this gateway lost or failed an answer.
 """
 
 import argparse
@@ -22,7 +23,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import tables
 from machine import MissingError, Processes, described
 from measure import Floor, Load, Row, memory_of_a_stream, rounds
-from targets import CHUNKS, ROOT, SLOW_CHUNKS, STARTERS, Target, answers, provider
+from targets import (
+    CHUNKS,
+    EARLIER,
+    LONG_CHUNKS,
+    MONEYLESS,
+    ROOT,
+    SLOW_CHUNKS,
+    STARTERS,
+    Target,
+    answers,
+    earlier,
+    provider,
+)
 from tools import build, spin_ms
 
 PEERS = ("LiteLLM", "Portkey")
@@ -45,6 +58,7 @@ class Results:
     tls: list[Row] = field(default_factory=list)
     large: list[Row] = field(default_factory=list)
     streams: list[Row] = field(default_factory=list)
+    long: list[Row] = field(default_factory=list)
     paced: list[Row] = field(default_factory=list)
     memory: dict[str, float] = field(default_factory=dict)  # bytes for each open stream
     absent: dict[str, str] = field(default_factory=dict)
@@ -60,13 +74,16 @@ class Run:
         self._seconds: float = 1.5 if options.quick else 3.0
         self._rounds = 1 if options.quick else 3
         self._peers: bool = not options.no_peers
+        self._starters = dict(STARTERS)
+        if options.against is not None:
+            self._starters[EARLIER] = earlier(options.against)
         self._targets: dict[str, Target] = {}
         self._floor = Floor(processes, self._targets)
 
     def open(self) -> None:
         """Start the provider and every target that can run here."""
         upstream = provider(self._processes, self._absent)
-        for name, start in STARTERS.items():
+        for name, start in self._starters.items():
             if name in PEERS and not self._peers:
                 self._absent(name, "left out with --no-peers")
                 continue
@@ -99,7 +116,7 @@ class Run:
     def measure(self) -> None:
         """Measure everything; memory first, since a heap that other loads have grown would hide what streams need."""
         results, seconds = self._results, self._seconds
-        gateways = ("nginx", "bare Python proxy", "SmarToken", *PEERS)
+        gateways = ("nginx", "bare Python proxy", "SmarToken", MONEYLESS, EARLIER, *PEERS)
         self._say(f"{OPEN_STREAMS} open streams")
         for name in gateways:
             if name in self._targets and "slow" in self._targets[name].ports:
@@ -109,9 +126,10 @@ class Run:
         self._say(f"calls over {CONNECTIONS} connections")
         results.calls = self._in_turns(gateways, lambda _: Load("calls", CONNECTIONS, seconds))
         self._say("the same with TLS to the provider")
-        results.tls = self._in_turns(gateways[:3], lambda _: Load("tls", CONNECTIONS, seconds))
+        own_and_floors = ("nginx", "bare Python proxy", "SmarToken", EARLIER)
+        results.tls = self._in_turns(own_and_floors, lambda _: Load("tls", CONNECTIONS, seconds))
         self._say("prompts of 300 KB")
-        results.large = self._in_turns(gateways[:3], lambda _: Load("calls", 16, seconds, body_bytes=LARGE_BYTES))
+        results.large = self._in_turns(own_and_floors, lambda _: Load("calls", 16, seconds, body_bytes=LARGE_BYTES))
         self._say(f"{STREAMS} streams")
 
         def streamed(name: str) -> Load:
@@ -120,8 +138,10 @@ class Run:
         results.streams = self._in_turns(("direct", *gateways), streamed)
         for row in results.streams:
             row.note = f"{LITELLM_STREAMS} streams" if row.target.name == "LiteLLM" else ""
+        self._say("the middle of long streams")
+        results.long = self._in_turns(own_and_floors, lambda _: Load("long", STREAMS, max(seconds, 2.0), LONG_CHUNKS))
         self._say(f"{RATE} calls a second")
-        with_floor = ("direct", "nginx", "bare Python proxy", "SmarToken", "Portkey")
+        with_floor = ("direct", "nginx", "bare Python proxy", "SmarToken", EARLIER, "Portkey")
         results.paced = self._in_turns(with_floor, lambda _: Load("calls", 32, seconds, rate=RATE))
 
 
@@ -150,7 +170,10 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one short round: to see that it runs, not to quote")
     parser.add_argument("--no-peers", action="store_true", help="without LiteLLM and Portkey, which are installed once")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/performance.md")
+    parser.add_argument("--against", metavar="COMMIT", help="measure this gateway as it was at a commit, too")
     options = parser.parse_args()
+    if options.write and options.against is not None:
+        parser.error("--write takes the figures of a run without --against")
     if (os.cpu_count() or 1) < 2:
         print("the bench needs two cores: one for provider and load, one for the gateway", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from measure import Row
+from targets import MONEYLESS
 
 if TYPE_CHECKING:
     from report import Results
@@ -62,6 +63,12 @@ def added(rows: list[Row], name: str, what: str) -> float | None:
     return max(0.0, own - floor) if own is not None and floor is not None else None
 
 
+def _lost(calls: list[Row]) -> float | None:
+    """Return how many percent fewer calls a second there are with money than without."""
+    kept = ratio(figure(calls, OWN, "per_s"), figure(calls, MONEYLESS, "per_s"))
+    return None if kept is None else max(0.0, 100 * (1 - kept))
+
+
 def goals(results: "Results") -> list[tuple[str, float | None, float, bool, str]]:
     """Return ``(what, reached, goal, whether more is better, unit)`` for each line of the first stage."""
 
@@ -72,6 +79,8 @@ def goals(results: "Results") -> list[tuple[str, float | None, float, bool, str]
     own, chunk = cost(calls, OWN), cost(streams, OWN)
     first = added(streams, OWN, "first_us")
     memory = results.memory.get(OWN)
+    first_without = added(streams, MONEYLESS, "first_us")
+    money_first = None if first is None or first_without is None else max(0.0, first - first_without) / 1000
     return [
         ("CPU per call, of nginx's", ratio(own, cost(calls, FLOOR)), 3.5, False, " x"),
         ("the same with TLS to the provider", ratio(cost(tls, OWN), cost(tls, FLOOR)), 3.0, False, " x"),
@@ -87,6 +96,8 @@ def goals(results: "Results") -> list[tuple[str, float | None, float, bool, str]
             " x",
         ),
         ("added time to the first token, 100 streams", None if first is None else first / 1000, 0.5, False, " ms"),
+        ("calls a second that money takes", _lost(calls), 25, False, " %"),
+        ("what money adds to the time to the first token", money_first, 0.3, False, " ms"),
         ("memory of an open stream, 1,000 open", None if memory is None else memory / 1024, 30, False, " KiB"),
     ]
 
@@ -129,6 +140,10 @@ def rendered(results: "Results") -> str:
         "",
         *_added(results.streams, "first_us", "time to the first token"),
         "",
+        "**The middle of long streams**, 100 at once, 500 chunks each: no stream begins or ends while it is measured:",
+        "",
+        *_costs(results.long, "chunk"),
+        "",
         "**200 calls a second**, latency from the time at which each was due:",
         "",
         *_added(results.paced, "latency_us", "latency"),
@@ -155,6 +170,7 @@ def plain(results: "Results") -> dict[str, Any]:
         "tls": results.tls,
         "large": results.large,
         "streams": results.streams,
+        "long": results.long,
         "paced": results.paced,
     }
     return {
@@ -173,7 +189,7 @@ def plain(results: "Results") -> dict[str, Any]:
 
 def own_failures(results: "Results") -> int:
     """Return how many answers this gateway failed in all rounds."""
-    every = (results.calls, results.tls, results.large, results.streams, results.paced)
+    every = (results.calls, results.tls, results.large, results.streams, results.long, results.paced)
     return sum(each.failures for rows in every for each in rows if each.target.name == OWN)
 
 

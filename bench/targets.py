@@ -1,8 +1,8 @@
 """What is measured: the provider alone, nginx before it, this gateway, LiteLLM's proxy and Portkey's gateway.
 
 Each is started once, pinned to the gateways' core, and serves every *line*: ``calls`` (an answer at once), ``streams``
-(a piece every 20 ms), ``slow`` (a piece every second, to hold many streams open) and ``tls`` (calls, with TLS to the
-provider: nginx ends it before the same fake provider).
+(a piece every 20 ms), ``long`` (ten times as many of them), ``slow`` (a piece every second, to hold many streams open)
+and ``tls`` (calls, with TLS to the provider: nginx ends it before the same fake provider).
 """
 
 import json
@@ -22,11 +22,15 @@ import tools
 from machine import GATEWAY_CORE, LOAD_CORE, MissingError, Processes, family, free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
-STREAMED = ("streams", "slow")
+STREAMED = ("streams", "long", "slow")
 CHUNKS, PACE_US = 50, 20_000
+LONG_CHUNKS = 500  # of streams that neither begin nor end while they are measured
 SLOW_CHUNKS, SLOW_PACE_US = 60, 1_000_000
 UPSTREAM_KEY = "made-up-upstream-key"
 BUDGET_USD = "900000.00"
+EARLIER = "SmarToken then"  # at the commit that --against names
+MONEYLESS = "SmarToken without money"  # nothing held, journalled or moved
+_AS_IT_IS = ("-m", "smartoken")
 
 
 @dataclass
@@ -110,10 +114,11 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
 
 def provider(processes: Processes, absent: Callable[[str, str], None]) -> Provider:
     """Start the fake provider, and nginx with TLS before it if it is here."""
-    ports = {"calls": free_port(), "streams": free_port(), "slow": free_port()}
+    ports = {line: free_port() for line in ("calls", *STREAMED)}
     specs = [
         f"{ports['calls']}:{CHUNKS}:0",
         f"{ports['streams']}:{CHUNKS}:{PACE_US}",
+        f"{ports['long']}:{LONG_CHUNKS}:{PACE_US}",
         f"{ports['slow']}:{SLOW_CHUNKS}:{SLOW_PACE_US}",
     ]
     processes.start("upstream", [str(processes.folder / "upstream"), *specs], LOAD_CORE)
@@ -235,9 +240,9 @@ def _setup_file(upstream: Provider) -> str:
     return "\n".join(parts)
 
 
-def _command(*arguments: str, env: dict[str, str] | None = None) -> str:
+def _command(*arguments: str, env: dict[str, str]) -> str:
     command = [sys.executable, "-m", "smartoken", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
     if done.returncode:
         raise MissingError(f"smartoken {arguments[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
@@ -245,26 +250,51 @@ def _command(*arguments: str, env: dict[str, str] | None = None) -> str:
 
 def smartoken(processes: Processes, upstream: Provider) -> Target:
     """Start this gateway as it is run: key, budget, prices, leases, journal and usage records on."""
-    folder, port = processes.folder / "smartoken-data", free_port()
-    env = {"SMARTOKEN_DATA_DIR": str(folder), "SMARTOKEN_PORT": str(port), "PYTHONPATH": str(ROOT / "src")}
+    return _gateway(processes, upstream, "SmarToken", ROOT, _AS_IT_IS)
+
+
+def moneyless(processes: Processes, upstream: Provider) -> Target:
+    """Start this gateway without what money takes of each call."""
+    return _gateway(processes, upstream, MONEYLESS, ROOT, (str(ROOT / "bench" / "moneyless.py"),))
+
+
+def earlier(commit: str) -> Callable[[Processes, Provider], Target]:
+    """Return what starts this gateway as it was at a commit, with the packages of today."""
+
+    def start(processes: Processes, upstream: Provider) -> Target:
+        root = processes.folder / "earlier"
+        root.mkdir()
+        packed = subprocess.run(["git", "archive", commit, "src"], cwd=ROOT, capture_output=True, check=False)
+        if packed.returncode:
+            raise MissingError(packed.stderr.decode().strip() or f"git knows no {commit}")
+        subprocess.run(["tar", "-x", "-C", str(root)], input=packed.stdout, check=True)
+        return _gateway(processes, upstream, EARLIER, root, _AS_IT_IS)
+
+    return start
+
+
+def _gateway(processes: Processes, upstream: Provider, name: str, root: Path, program: tuple[str, ...]) -> Target:
+    place = name.lower().replace(" ", "-")
+    folder, port = processes.folder / f"{place}-data", free_port()
+    env = {"SMARTOKEN_DATA_DIR": str(folder), "SMARTOKEN_PORT": str(port), "PYTHONPATH": str(root / "src")}
     if upstream.authority is not None:
         env["SMARTOKEN_CA_BUNDLE"] = str(upstream.authority)
     key = _command("key", "mint", env=env).strip()
-    setup = processes.folder / "setup.toml"
+    setup = processes.folder / f"{place}.toml"
     setup.write_text(_setup_file(upstream))
     _command("apply", str(setup), env={**env, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY, "BENCH_KEY": key})
-    pid = processes.start("smartoken", [sys.executable, "-m", "smartoken", "serve"], GATEWAY_CORE, env)
+    pid = processes.start(place, [sys.executable, *program, "serve"], GATEWAY_CORE, env)
     lines = [*upstream.ports, *(["tls"] if upstream.tls_port is not None else [])]
     version = _command("--version", env=env).strip().rpartition(" ")[2]
     target = Target(
-        "SmarToken",
+        name,
         version,
         pid,
         dict.fromkeys(lines, port),
         dict.fromkeys(lines, key),
         {line: f"bench/{line}" for line in lines},
     )
-    return _ready(processes, target, "smartoken", 30)
+    return _ready(processes, target, place, 30)
 
 
 def litellm(processes: Processes, upstream: Provider) -> Target:
@@ -320,6 +350,7 @@ STARTERS: dict[str, Callable[[Processes, Provider], Target]] = {
     "nginx": nginx,
     "bare Python proxy": bare,
     "SmarToken": smartoken,
+    MONEYLESS: moneyless,
     "LiteLLM": litellm,
     "Portkey": portkey,
 }
