@@ -18,6 +18,7 @@ from smartoken.commands import (
     key,
     prices,
     reconcile,
+    records,
     route,
     token,
     wallet,
@@ -86,6 +87,9 @@ def command_line() -> typer.Typer:
     app.add_typer(drill.app, name="drill")
     app.add_typer(prices.app, name="prices")
     app.add_typer(reconcile.app, name="reconcile")
+    app.command("usage")(records.usage)
+    for group, name in ((records.calls, "call"), (records.events, "event"), (records.audit, "audit")):
+        app.add_typer(group, name=name)
     app.add_typer(route.app, name="route")
     return app
 

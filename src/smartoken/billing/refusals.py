@@ -20,6 +20,16 @@ from smartoken.money import amount_text
 RETRY_AFTER_S = 1  # calls end and leases return within about this time
 
 
+def unpayable(model: str, bound: int) -> LimitError:
+    """Return the error for a model that no money of the account may pay for, whatever there is of it."""
+    return InsufficientBalanceError(
+        f"Nothing in this account may pay for `{model}`: the sandbox takes play money only.",
+        limit_source="balance",
+        remedy="Call the sandbox with the demo key, which `smartoken serve` prints, or call another model.",
+        details={"scope": "balance", "available": "0.00", "needed": amount_text(bound)},
+    )
+
+
 def refused(found: Verdict, bound: int, windows: Sequence[BudgetWindow]) -> LimitError:
     """Return the error for a verdict; ``windows`` are those of the call, ``bound`` what it would have to hold."""
     place = next((each for each in windows if each.row == found.row), None)

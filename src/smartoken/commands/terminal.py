@@ -43,6 +43,8 @@ def invocation(context: typer.Context) -> Invocation:
         str(each.name): max(each.opts, key=len) if each.param_type_name == "option" else str(each.metavar or each.name)
         for each in context.command.params
     }
+    for written in [each for each in found.flags.values() if each.startswith("--")]:
+        found.flags.setdefault(written.removeprefix("--").replace("-", "_"), written)  # `from` is no name in Python
     found.flags.setdefault("slug", found.flags.get("name", "slug"))
     return found
 

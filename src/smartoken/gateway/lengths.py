@@ -8,13 +8,14 @@ from typing import Any
 
 import orjson
 
-from smartoken.billing.bound import Reach, prompt_bound
+from smartoken.billing.bound import Reach, prompt_bound, text_bytes
 from smartoken.billing.bound import Wish as Length
 from smartoken.gateway.call import Call, Plan
 from smartoken.gateway.meter import prompt_text
 from smartoken.providers.registry import dialect
 from smartoken.providers.requests import ASSUMED_LIMIT, collects, hides_reasoning, limit_covers_reasoning, stays_silent
 
+_PLAIN = 2  # members of a message with a role and a text, as most are
 _MEDIA = frozenset({"image_url", "video_url", "input_audio", "file", "video", "image"})
 
 
@@ -27,6 +28,17 @@ def has_media(body: dict[str, Any]) -> bool:
     return False
 
 
+def plain_bytes(messages: list[dict[str, Any]]) -> int | None:
+    """Return the bytes of the texts of messages that are a role and a text; None where one of them is more."""
+    total = 0
+    for message in messages:
+        content = message.get("content")
+        if type(content) is not str or len(message) != _PLAIN:
+            return None
+        total += len(content) if content.isascii() else text_bytes(content)
+    return total
+
+
 def reach_of(call: Call, plan: Plan) -> Reach:
     """Return how far the call's prompt may reach.
 
@@ -35,16 +47,18 @@ def reach_of(call: Call, plan: Plan) -> Reach:
 
     """
     body = call.request.body
+    form, tools, messages = body.get("response_format"), body.get("tools") or (), body["messages"]
+    targets, context = plan.targets, plan.model.model.context
+    overhead = max(
+        [dialect(target.offer.provider.dialect).template.tokens(len(messages), len(tools)) for target in targets]
+    )
+    plain = plain_bytes(messages) if form is None and not tools else None
+    if plain is not None:
+        most = plain + overhead
+        return Reach(most if context is None or most < context else context, context, call.request.n)
     texts = prompt_text(body)
-    form = body.get("response_format")
     if form is not None:
         texts.append(orjson.dumps(form).decode())
-    tools = body.get("tools") or ()
-    messages = len(body["messages"])
-    overhead = max(
-        [dialect(target.offer.provider.dialect).template.tokens(messages, len(tools)) for target in plan.targets]
-    )
-    context = plan.model.model.context
     media = None if has_media(body) else 0
     prompt = prompt_bound(texts, overhead=overhead, context=context, media=media)
     return Reach(prompt, context, call.request.n)
@@ -56,6 +70,12 @@ def length_of(call: Call, plan: Plan) -> Length:
     limit = call.request.limit
     covered, countable = True, True
     streamed = call.request.stream
+    if not model.reasoning.supported:  # nothing is thought: the limit covers all of it, and a whole answer is no stream
+        seen = streamed and not any(
+            hides_reasoning(dialect(each.offer.provider.dialect), each.offer.offer.upstream_model)
+            for each in plan.targets
+        )
+        return Length(limit, model.max_output, 0, seen)
     for target in plan.targets:
         spoken = dialect(target.offer.provider.dialect)
         silent = plan.thinking is not True and stays_silent(spoken, model, body)

@@ -19,7 +19,7 @@ from smartoken.billing.budgets import BudgetWindow, windows_of
 from smartoken.billing.grants import burn_order
 from smartoken.billing.leases import Hold, Lease, LeaseBook
 from smartoken.billing.prices import Tariff
-from smartoken.billing.refusals import refused
+from smartoken.billing.refusals import refused, unpayable
 from smartoken.billing.wallet import Ask, Grown
 from smartoken.clock import Clock
 from smartoken.errors import InvalidRequestError, LedgerUnavailableError, LimitError
@@ -234,7 +234,7 @@ class Till:
         found = first_hold((tariff,), reach, length, available)
         need = found.need_nano if isinstance(found, TooDear) else found.nano
         verdict = self.book.verdict(need, place.window_leases, place.fund_leases)
-        refusal = refused(verdict, need, place.windows) if verdict is not None else None
+        refusal = _refusal(verdict, need, place, plan.model.model.id) if verdict is not None else None
         return Quote(found, available, refusal)
 
     def _try(self, call: Call, place: Place, terms: Terms, *, in_order: bool = True) -> Held | Lacking:
@@ -288,7 +288,7 @@ class Till:
                     verdict = self._outrun(place, found)
                 if verdict is not None:
                     self._hand_back(place, found.short, verdict)
-                    raise refused(verdict, found.need, place.windows)
+                    raise _refusal(verdict, found.need, place, model)
                 await asyncio.sleep(_AGAIN_S)
 
     def _hand_back(self, place: Place, short: Short, verdict: Verdict) -> None:
@@ -399,6 +399,13 @@ class Till:
                     break  # the answer goes on as far as its hold reaches
         held.exhausted = True
         return False
+
+
+def _refusal(verdict: Verdict, need: int, place: Place, model: str) -> LimitError:
+    """Return what the caller is told: which limit it was, or that no fund of the account is for this model."""
+    if verdict.refusal is Refusal.BALANCE and not place.fund_leases:
+        return unpayable(model, need)
+    return refused(verdict, need, place.windows)
 
 
 def _lacking(windows: Sequence[Lease], need: int) -> Short:
