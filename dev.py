@@ -10,6 +10,7 @@ that 3.11 is missing; the product itself needs 3.11 to 3.14.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -284,7 +285,9 @@ def begin_assets() -> None:
     """Build the site's assets beside the start: the gateway answers at once, pages are plain until it is done."""
     if frontend.built(frontend.PLACE) or not os.access("/bin/sh", os.X_OK):
         return
-    script = 'mkdir -p build && "$0" frontend/build.py --background > build/web.log 2>&1 &'
+    with contextlib.suppress(OSError):  # then the shell says that it cannot write
+        (ROOT / "build").mkdir(exist_ok=True)
+    script = '"$0" frontend/build.py --background > build/web.log 2>&1 &'
     subprocess.run(["/bin/sh", "-c", script, venv_python()], cwd=str(ROOT), check=False, stdin=subprocess.DEVNULL)
 
 

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -120,13 +121,21 @@ def answers(argv: list[str]) -> bool:
         return False
 
 
+def certificates(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes npm trust the certificates that pip was told to trust, unless Node was told its own."""
+    if "NODE_EXTRA_CA_CERTS" in environment:
+        return {}
+    return {"NODE_EXTRA_CA_CERTS": environment["PIP_CERT"]} if environment.get("PIP_CERT") else {}
+
+
 def packages() -> Path:
     """Install what the lock names, without install scripts, and return ``node_modules``."""
     program, npm = node()
     for name in ("package.json", "package-lock.json", ".npmrc"):
         shutil.copy(str(HERE / name), str(WORK / name))
     path = f"{Path(program).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    run("install the npm packages of frontend/package-lock.json", [*npm, "ci"], WORK, {"PATH": path})
+    env = {"PATH": path, **certificates(os.environ)}
+    run("install the npm packages of frontend/package-lock.json", [*npm, "ci"], WORK, env)
     return WORK / "node_modules"
 
 

@@ -92,14 +92,13 @@ class Served:
 
 @contextmanager
 def serving(
-    place: Path, *command: str, env: Mapping[str, str] | None = None, timeout_s: float = 300
+    place: Path, *command: str, env: Mapping[str, str] | None = None, only: bool = False, timeout_s: float = 300
 ) -> Iterator[Served]:
-    """Start a server, wait until it answers, and stop it as Ctrl-C does."""
+    """Start a server, wait until it answers, and stop it as Ctrl-C does; ``only`` takes ``env`` as all there is."""
     argv = command or (sys.executable, "dev.py", "run")
+    around = dict(env or {}) if only else clean_environment(env)
     began = time.monotonic()
-    process = subprocess.Popen(
-        argv, cwd=place, env=clean_environment(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    process = subprocess.Popen(argv, cwd=place, env=around, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: list[str] = []
     try:
         assert process.stdout is not None

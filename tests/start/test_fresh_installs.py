@@ -49,6 +49,37 @@ def test_the_first_answer_comes_within_a_minute_on_each_python(python, tmp_path)
         assert served.after_s < 2
 
 
+def machine_without_node(place: Path) -> dict[str, str]:
+    """An environment with one Python, a shell and an empty home: no Node, no npm, no caches of any installer."""
+    home = place / "home"
+    home.mkdir()
+    path = checkout.bare_path(place)
+    (Path(path) / "sh").symlink_to("/bin/sh")
+    return {"PATH": path, "HOME": str(home), "PIP_CERT": os.environ.get("PIP_CERT", ""), "SMARTOKEN_PORT": "0"}
+
+
+def test_without_node_and_without_caches_the_first_answer_comes_before_the_assets(tmp_path, record_property):
+    place, env = copy(tmp_path / "smartoken"), machine_without_node(tmp_path)
+    manifest = place / "build" / "web" / "manifest.json"
+    began = time.monotonic()
+    with serving(place, env=env, only=True) as served:
+        assert '"sandbox/echo"' in printed_curl(place, served.address)
+        answered_s = time.monotonic() - began
+        assert not manifest.exists()
+        assert served.answer("/models") == 200
+        while not manifest.exists():
+            assert time.monotonic() - began < 300, (place / "build" / "web.log").read_text()
+            time.sleep(0.2)
+        assets_s = time.monotonic() - began
+    with serving(place, env=env, only=True) as served:
+        assert served.after_s < 2
+        assert '"sandbox/echo"' in printed_curl(place, served.address)
+    times = f"first answer {answered_s:.1f} s, assets {assets_s:.1f} s, second start {served.after_s:.1f} s"
+    record_property("without_node", times)
+    sys.stdout.write(f"{times}\n")
+    assert answered_s < 60
+
+
 def test_unit_and_contract_tests_pass_on_each_python(python, tmp_path):
     place = copy(tmp_path / "smartoken")
     said = checkout.dev(place, "test", "tests/unit", "tests/contract", env={"SMARTOKEN_PYTHON": python})
