@@ -124,7 +124,7 @@ def hours_words(hours: TimeOfDay) -> str:
     named = f"{_WEEKDAYS[days[0] - 1]}\u2013{_WEEKDAYS[days[-1] - 1]}" if days else "no day"
     spans = " and ".join(f"{a:%H:%M}\u2013{b:%H:%M}" for a, b in hours.peak)
     holidays = ", except Chinese public holidays" if hours.holidays else ""
-    return f"Listed rates hold {named} {spans} {hours.zone}{holidays}; at all other times {hours.off_peak_percent} %."
+    return f"Peak hours are {named} {spans} {hours.zone}{holidays}; all others cost {hours.off_peak_percent} %."
 
 
 def cached_rate(band: Band) -> int:

@@ -1,7 +1,7 @@
 """What pages show of a model: one frozen row for lists, more for the model's own page. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from smartoken.web import figures
 
 PLAY = "sandbox"
 CURRENT = "current"
+_HUNDRED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,25 @@ def band_rows(price: Price) -> list[BandRow]:
         rows.append(BandRow(when, band.input, figures.cached_rate(band), write, band.output))
         before = band
     return rows
+
+
+def price_rows(price: Price) -> list[BandRow]:
+    """Return every rate that a call can meet: the bands, and what each comes to outside of the peak hours."""
+    listed, hours = band_rows(price), price.time_of_day
+    if hours is None:
+        return listed
+
+    def named(row: BandRow, when: str) -> str:
+        return when if len(listed) == 1 else f"{row.when}, {when}"
+
+    def less(rate: int) -> int:
+        return -(-rate * hours.off_peak_percent // _HUNDRED)
+
+    def off_peak(row: BandRow) -> BandRow:
+        rates = (less(each) for each in (row.input, row.cached, row.cache_write, row.output))
+        return BandRow(named(row, "all other hours"), *rates)
+
+    return [replace(each, when=named(each, "peak hours")) for each in listed] + [off_peak(each) for each in listed]
 
 
 @dataclass(frozen=True, slots=True)

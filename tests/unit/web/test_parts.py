@@ -4,13 +4,18 @@ import csv
 import io
 import json
 import re
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from smartoken.billing.prices import tariff
+from smartoken.catalog.offers import Promotion
 from smartoken.errors import FailureClass, all_errors
 from smartoken.money import parse_rate, rate_text
 from smartoken.providers.registry import DIALECTS
+from smartoken.tokens import TokenUsage
 from smartoken.web import figures, quirks, samples
 from smartoken.web import search as index
 from smartoken.web.blocks import BLOCKS, BlockError
@@ -19,6 +24,7 @@ from smartoken.web.library import CHECKOUT, Library, LibraryError, address_of, p
 from smartoken.web.linter import FIELDS
 from smartoken.web.markdown import Writer
 from smartoken.web.pages.catalog import Mix, cost_of
+from smartoken.web.views import price_rows
 
 FIGURES = [
     (figures.price(None), "—"),
@@ -287,6 +293,35 @@ def test_a_calculated_cost_is_what_the_ledger_would_charge(visitor):
     band = served.price.bands[0]
     one = -(-(12 * band.input + 11 * band.output) // 1000)
     assert cost_of(served, Mix(12, 0, 11, 1000)) == one * 1000
+
+
+def test_a_price_that_depends_on_the_hour_is_shown_as_the_ledger_charges_it_in_each(visitor):
+    timed = [each for each in visitor.held.current.models.values() if each.price and each.price.time_of_day]
+    assert timed
+    for served in timed:
+        price = replace(served.price, promotion=None)
+        zone = ZoneInfo(price.time_of_day.zone)
+        monday, sunday = datetime(2026, 11, 23, 10, tzinfo=zone), datetime(2026, 11, 22, 10, tzinfo=zone)
+        million = TokenUsage(prompt=1_000_000, completion=0)
+        rows = {row.when: row for row in price_rows(price)}
+        for when, at in (("peak hours", monday), ("all other hours", sunday)):
+            charged = tariff(price, at, lambda _calendar, _day: False).charge(million, thinking=False)
+            assert rows[when].input * 1_000_000 == charged.nano * 1_000
+        page = visitor.page(f"/models/{served.model.id}")
+        assert "Peak hours" in page
+        assert "All other hours" in page
+
+
+def test_a_promotion_stands_beside_the_list_price_with_its_last_day(fresh):
+    visitor = fresh()
+    models = visitor.held.current.models
+    served = models["sandbox/echo"]
+    price = replace(served.price, promotion=Promotion(50, date(2026, 12, 31), "Asia/Shanghai", "Half price."))
+    visitor.held.current = replace(
+        visitor.held.current, models={**models, "sandbox/echo": replace(served, price=price)}
+    )
+    page = visitor.page("/models/sandbox/echo")
+    assert "Through 31 Dec 2026 (Asia/Shanghai) every rate is charged at 50 %: Half price." in page
 
 
 def test_no_price_is_typed_in_the_docs_of_the_site(visitor):

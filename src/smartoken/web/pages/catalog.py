@@ -101,6 +101,7 @@ def model(renderer: Renderer, asked: Asked) -> Answer | None:
         model=facts,
         served=served,
         bands=views.band_rows(served.price) if served.price is not None else [],
+        rates=views.price_rows(served.price) if served.price is not None else [],
         past=views.past(site.history(facts.id)),
         ahead=_ahead(site, served),
         places=_places(site, served, offers) if site.directory.current.show_providers else [],
