@@ -82,3 +82,52 @@ def test_the_books_are_proven_by_command_and_shown_by_metrics_and_doctor(shop):
     (books,) = [each for each in rows if each["check"] == "books"]
     assert books["verdict"] == "ok"
     assert "checks agree" in books["words"]
+
+
+def listed(shop, *words):
+    """The names that a list in JSON has."""
+    return [each["model"] for each in json.loads(shop(*words, "--json").stdout)["data"]]
+
+
+def test_prices_are_listed_of_what_can_be_called_here_and_on_request_of_the_whole_catalog(shop):
+    here, every = listed(shop, "prices", "list"), listed(shop, "prices", "list", "--all")
+    assert {"test/alpha", "sandbox/echo"} <= set(here) < set(every)
+    said = shop("prices", "list").stdout
+    assert f"{len(every) - len(here)} models of the catalog that nobody serves here are left out: `--all`." in said
+    assert "qwen/" not in said
+    assert "left out" not in shop("prices", "list", "--all").stdout
+    qwen = listed(shop, "prices", "list", "--model", "QWEN/*")
+    assert qwen == [each for each in every if each.startswith("qwen/")]
+    short = shop("prices", "list", "--model", "qwen/*", "--limit", 2).stdout.splitlines()
+    assert len(short) == 4
+    assert short[-1] == f"{len(qwen) - 2} more: `--limit {len(qwen)}` lists them all."
+    assert shop("prices", "list", "--model", "nix").stdout == "No model that has a price is named nix.\n"
+    assert "--limit" in shop("prices", "list", "--limit", 0, code=2).stderr
+
+
+def test_a_price_that_was_set_here_is_listed_though_nobody_serves_its_model(shop):
+    assert "qwen/qwen-max" not in listed(shop, "prices", "list")
+    file = shop.file('[sell."qwen/qwen-max"]\ncurrency = "USD"\ninput = "9"\noutput = "9"\n', "set.toml")
+    draft = json.loads(shop("prices", "draft", file, "--json").stdout)
+    shop("prices", "publish", draft["id"])
+    assert "qwen/qwen-max" in listed(shop, "prices", "list")
+
+
+def test_routes_are_listed_a_line_for_each_priority_and_published_ones_alone_on_request(shop):
+    every = listed(shop, "route", "list")
+    assert "test/alpha" in every
+    lines = shop("route", "list", "--model", "test/alpha").stdout.splitlines()
+    assert re.match(r"model +from +priority +strategy +offers", lines[0])
+    assert re.match(r"test/alpha +set-up +1 ", lines[1])
+    assert shop("route", "list", "--limit", 1).stdout.endswith(
+        f"{len(every) - 1} more: `--limit {len(every)}` lists them all.\n"
+    )
+    assert shop("route", "list", "--published").stdout == "No route was published.\n"
+    route = {
+        "tiers": json.loads(shop("route", "list", "--model", "test/alpha", "--json").stdout)["data"][0]["route"][
+            "tiers"
+        ]
+    }
+    draft = json.loads(shop("route", "draft", "test/alpha", shop.file(json.dumps(route), "r.json"), "--json").stdout)
+    shop("route", "publish", draft["id"])
+    assert listed(shop, "route", "list", "--published") == ["test/alpha"]

@@ -1,5 +1,6 @@
 """``smartoken prices``: the price book, drafted, looked at, published from a time, undone; price lists and margins."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -8,10 +9,22 @@ import orjson
 import typer
 
 from smartoken.commands.api import ask, connected
-from smartoken.commands.terminal import USAGE, Json, RefusedError, invocation, object_in, say, say_json, table
+from smartoken.commands.terminal import (
+    USAGE,
+    Json,
+    Limit,
+    RefusedError,
+    invocation,
+    object_in,
+    say,
+    say_json,
+    say_rest,
+    table,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Draft, compare, publish and undo prices; price lists and margins.")
 ROOT = "/admin/prices"
+_CATALOG = "catalog"  # where a price comes from that nobody here set
 Id = Annotated[str, typer.Argument(help="A publication's or draft's id.", metavar="ID")]
 From = Annotated[str | None, typer.Option("--from", help="From when it counts, such as 2027-01-01T00:00:00Z.")]
 
@@ -26,14 +39,22 @@ def _first(price: dict[str, Any] | None) -> str:
     return f"{price['currency']} {bands[0]['input']} / {bands[0]['output']}{more}{hours}"
 
 
+def _sold_here(row: dict[str, Any]) -> bool:
+    """Whether a model can be called here, or somebody here set what it costs."""
+    return bool(row["offers"] or row["next"]) or row["origin"] != _CATALOG
+
+
 @app.command("list")
 def list_prices(
     context: typer.Context,
     price_list: Annotated[str | None, typer.Option("--list", help="The prices of this list.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Those of models named so, such as 'qwen/*'.")] = None,
+    limit: Limit = 50,
     *,
+    every: Annotated[bool, typer.Option("--all", help="Those of models that nobody serves here, too.")] = False,
     json_output: Json = False,
 ) -> None:
-    """List the sell prices in force, per 1M tokens in and out, with their versions and next changes."""
+    """List the sell prices of what can be called here, per 1M tokens in and out, with versions and next changes."""
     with connected(invocation(context).settings()) as api:
         if price_list is not None:
             known = [each["name"] for each in api.call("GET", f"{ROOT}/lists")["data"]]
@@ -41,15 +62,23 @@ def list_prices(
                 raise RefusedError(
                     f"`--list`: no list is called {price_list!r}; there are: {', '.join(known) or 'none'}.", USAGE
                 )
-        found = api.call("GET", ROOT, None, {"price_list": price_list})
+        priced = api.call("GET", ROOT, None, {"price_list": price_list})["data"]
+    if model is not None:
+        found = [each for each in priced if fnmatchcase(each["model"], model.lower())]
+    else:
+        found = [each for each in priced if every or _sold_here(each)]
     if json_output:
-        say_json(found)
+        say_json({"data": found})
         return
     rows = [
         [each["model"], _first(each["price"]), each["price_version"], each["next"][0]["from"] if each["next"] else ""]
-        for each in found["data"]
+        for each in found
     ]
-    say(table(("model", "in / out", "version", "changes"), rows))
+    none = f"No model that has a price is named {model}." if model is not None else "No model can be called here."
+    say(table(("model", "in / out", "version", "changes"), rows[:limit]) if rows else none)
+    say_rest(len(rows), limit)
+    if model is None and len(found) < len(priced):
+        say(f"{len(priced) - len(found)} models of the catalog that nobody serves here are left out: `--all`.")
 
 
 @app.command("draft")

@@ -8,10 +8,11 @@ import typer
 
 from smartoken.commands.api import ask, connected
 from smartoken.commands.key import key_id
-from smartoken.commands.terminal import Json, invocation, object_in, say, say_json, table
+from smartoken.commands.terminal import Json, Limit, invocation, object_in, say, say_json, say_rest, table
 
 app = typer.Typer(no_args_is_help=True, help="See, draft, publish and undo routes; ask why a call would go where.")
 ROOT = "/admin/routes"
+_SETUP = "set-up"  # where a route comes from that was not published
 Id = Annotated[str, typer.Argument(help="A publication's or draft's id.", metavar="ID")]
 Model = Annotated[str, typer.Argument(help="A model's id.", metavar="MODEL")]
 File = Annotated[Path | None, typer.Argument(help="JSON or TOML with `tiers` and `options`.", metavar="FILE")]
@@ -19,28 +20,37 @@ Name = Annotated[str, typer.Argument(help="A named route, with or without its @.
 Owner = Annotated[str | None, typer.Option("--account", help="The account that has the name.")]
 
 
-def _tiers(route: dict[str, Any]) -> str:
-    words = []
-    for number, tier in enumerate(route["tiers"], 1):
-        offers = ", ".join(f"{each['offer']} {each['share']} %" for each in tier["offers"])
+def _tiers(each: dict[str, Any]) -> list[list[str]]:
+    """Return a route as lines, one a priority."""
+    lines = []
+    for number, tier in enumerate(each["route"]["tiers"], 1):
+        offers = ", ".join(f"{one['offer']} {one['share']} %" for one in tier["offers"])
         when = " ".join(f"{name}={value}" for name, value in tier["when"].items() if value)
-        words.append(f"Priority {number}: {offers} ({tier['strategy']}){f' when {when}' if when else ''}")
-    return "; ".join(words)
+        first = [each["model"], each["origin"]] if number == 1 else ["", ""]
+        lines.append([*first, str(number), tier["strategy"], f"{offers}{f' when {when}' if when else ''}"])
+    return lines
 
 
 @app.command("list")
 def list_routes(
     context: typer.Context,
     model: Annotated[str | None, typer.Option("--model", help="Only this model's.")] = None,
+    limit: Limit = 50,
     *,
+    published: Annotated[bool, typer.Option("--published", help="Only those that were published.")] = False,
     json_output: Json = False,
 ) -> None:
-    """List the routes in force; those that were not published follow from the set-up."""
-    found = ask(context, "GET", ROOT, None, {"model": model})
+    """List the routes in force, a line for each priority; those not published follow from the set-up."""
+    found = ask(context, "GET", ROOT, None, {"model": model})["data"]
+    if published:
+        found = [each for each in found if each["origin"] != _SETUP]
     if json_output:
-        say_json(found)
+        say_json({"data": found})
         return
-    say(table(("model", "from", "route"), [[e["model"], e["origin"], _tiers(e["route"])] for e in found["data"]]))
+    none = "No route was published." if published else "No model can be called here."
+    rows = [line for each in found[:limit] for line in _tiers(each)]
+    say(table(("model", "from", "priority", "strategy", "offers"), rows) if rows else none)
+    say_rest(len(found), limit)
 
 
 @app.command("draft")

@@ -13,6 +13,7 @@ import typer
 from smartoken.settings import Settings
 
 FAILED, USAGE = 1, 2
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="The most to list.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -116,3 +117,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def say_rest(count: int, limit: int) -> None:
+    """Print how many of a list a limit left out, if any."""
+    if count > limit:
+        say(f"{count - limit} more: `--limit {count}` lists them all.")
