@@ -48,7 +48,7 @@ def _sold_here(row: dict[str, Any]) -> bool:
 def list_prices(
     context: typer.Context,
     price_list: Annotated[str | None, typer.Option("--list", help="The prices of this list.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Those of models named so, such as 'qwen/*'.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Those of models named so, such as 'maker/*'.")] = None,
     limit: Limit = 50,
     *,
     every: Annotated[bool, typer.Option("--all", help="Those of models that nobody serves here, too.")] = False,
