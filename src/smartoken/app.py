@@ -69,7 +69,7 @@ from smartoken.web.assets import Assets, places
 from smartoken.web.library import Library, docs_folder
 from smartoken.web.resources import Site
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 COUNTS_EVERY_S = 1.0
 STOP_S = 2.0
 DRAIN_S = 25.0  # then calls are ended and settled, all within the 30 seconds that are promised
@@ -178,7 +178,7 @@ async def own_server(settings: Settings, client: UpstreamClient) -> Extras:
         listed = orjson.loads(await response.read(MAX_LIST_BYTES))
         names = [str(each["id"]) for each in listed["data"]]
     except (UpstreamError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-        _log.warning("SMARTOKEN_UPSTREAM_URL lists no models (%s); none of it is served", type(error).__name__)
+        _logger.warning("SMARTOKEN_UPSTREAM_URL lists no models (%s); none of it is served", type(error).__name__)
     return environment.own_server_extras(settings.upstream_url, secret, names)
 
 
@@ -387,7 +387,7 @@ async def _share_counts(worker: Worker, shared: Snapshots) -> None:
         try:
             shared.write(_counts(worker))
         except OSError:
-            _log.warning("the counts of this worker could not be written; /metrics of the others misses them")
+            _logger.warning("the counts of this worker could not be written; /metrics of the others misses them")
         await asyncio.sleep(COUNTS_EVERY_S)
 
 
@@ -402,20 +402,27 @@ async def _keep_awake(worker: Worker, connections: set[Any]) -> None:
         sweep(connections, loop.time())
 
 
+async def calls_over(worker: Worker, most_s: float, hurried: Callable[[], bool] = lambda: False) -> None:
+    """Wait until no call is under way, so many seconds at most, less when ``hurried`` says so."""
+    until = worker.clock.monotonic() + most_s
+    while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:  # rare, and a counter
+        if hurried():
+            return
+        await asyncio.sleep(0.05)
+
+
 async def _drain(worker: Worker) -> bool:
     """Let calls under way end and store what they came to; false if something could not be stored."""
     worker.gateway.relay.stop()
-    until = worker.clock.monotonic() + STOP_S
-    while worker.gateway.metrics.in_flight and worker.clock.monotonic() < until:  # noqa: ASYNC110 - rare, and a counter
-        await asyncio.sleep(0.05)
+    await calls_over(worker, STOP_S)
     for task in worker.tasks:
         task.cancel()
     await asyncio.gather(*worker.tasks, return_exceptions=True)
     try:
         await worker.gateway.settler.flush()
         await worker.gateway.settler.flush()
-    except Exception:  # noqa: BLE001 - the process edge: the journal keeps what the store did not take
-        _log.exception("%d usage records stay in the journal for the next start", worker.gateway.settler.waiting)
+    except Exception:  # the process edge: the journal keeps what the store did not take
+        _logger.exception("%d usage records stay in the journal for the next start", worker.gateway.settler.waiting)
     return worker.gateway.settler.waiting == 0 and worker.gateway.metrics.in_flight == 0
 
 

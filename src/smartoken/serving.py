@@ -20,7 +20,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -31,13 +31,25 @@ from urllib.parse import urlsplit
 import uvicorn
 import uvloop
 
-from smartoken.app import DRAIN_S, Application, OpenStore, Worker, control_plane, open_store, running, web_plane
+from smartoken.app import (
+    DRAIN_S,
+    Application,
+    OpenStore,
+    Worker,
+    calls_over,
+    control_plane,
+    open_store,
+    running,
+    web_plane,
+)
 from smartoken.clock import Clock, SystemClock
 from smartoken.gateway.crew import Crew, Seat, Snapshots
 from smartoken.gateway.routes import GatewayApp
 from smartoken.gateway.server import Connection
+from smartoken.identity.places import is_everywhere
 from smartoken.logs import Redactor, set_up
 from smartoken.operations import demo, first_call
+from smartoken.providers.address import in_url
 from smartoken.settings import Settings
 from smartoken.store.database import StoreBusyError, StoreError, is_sqlite
 from smartoken.store.keyfile import SecretKeyError
@@ -152,11 +164,7 @@ class Server(uvicorn.Server):
         self._leaving = asyncio.get_event_loop().create_task(self._leave(self.worker))
 
     async def _leave(self, worker: Worker) -> None:
-        until = worker.clock.monotonic() + DRAIN_S
-        while (  # noqa: ASYNC110 - rare, and a counter
-            worker.gateway.metrics.in_flight and worker.clock.monotonic() < until and not self.force_exit
-        ):
-            await asyncio.sleep(0.05)
+        await calls_over(worker, DRAIN_S, lambda: self.force_exit)
         worker.gateway.relay.stop()
         self.should_exit = True
 
@@ -226,16 +234,19 @@ def _secrets(worker: Worker, tokens: Mapping[str, str | None]) -> list[str]:
     return [*keys, *(each for each in tokens.values() if each), *(worker.settings.secret_key or "").split(",")]
 
 
-def _addresses(settings: Settings, sock: socket.socket) -> tuple[str, str]:
-    """Return the address that is told to people, and the one that this machine's commands use."""
-    host, port = sock.getsockname()[:2]
-    local = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared with, not bound to
-    return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}", local
+def addresses(bound: Sequence[Any], public_url: str | None) -> tuple[str, str]:
+    """Return the address that is told to people, and the one that this machine's commands use.
+
+    ``bound`` is what the listener's socket says: its host, its port, and more for IPv6.
+    """
+    host, port = bound[:2]
+    here = host if not is_everywhere(host) else "::1" if ":" in host else "127.0.0.1"
+    return public_url or f"http://{in_url(host)}:{port}", f"http://{in_url(here)}:{port}"
 
 
 def _reachable(settings: Settings, address: str) -> str:
     """Return what links begin with: the public address, else that of this machine, else nothing."""
-    everywhere = urlsplit(address).hostname in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+    everywhere = is_everywhere(urlsplit(address).hostname or "")
     return "" if settings.public_url is None and everywhere else address
 
 
@@ -275,7 +286,7 @@ async def _serve(post: Post, say: Say) -> None:
     set_up(settings.log_level, settings.log_format, redact)
     application = Application()
     server = _server(application)
-    address, local = _addresses(settings, post.sock)
+    address, local = addresses(post.sock.getsockname(), settings.public_url)
     shared = Snapshots(settings.data_dir) if seat is not None else None
     async with running(settings, store, server.server_state.connections, shared) as worker:
         server.worker = worker
@@ -291,7 +302,6 @@ async def _serve(post: Post, say: Say) -> None:
             lines: list[str] = []
             if seat is None or (seat.first and seat.number == 0):
                 await asyncio.to_thread(_greet, worker, address, say if seat is None else lines.append)
-            await worker.directory.refresh()
             await worker.directory.refresh()  # the keys just printed answer from the first call on
             await worker.cashier.look()
             gc.collect()
@@ -331,7 +341,7 @@ def _serve_several(settings: Settings, clock: Clock, sock: socket.socket, say: S
             "rounded up; budgets are exact all the same",
             settings.workers,
         )
-    _, local = _addresses(settings, sock)
+    _, local = addresses(sock.getsockname(), settings.public_url)
     token = secrets.token_hex(32)
 
     @contextlib.contextmanager

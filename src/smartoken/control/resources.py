@@ -6,9 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from smartoken.identity.places import is_everywhere
 from smartoken.operations.directory import Directory
 from smartoken.operations.office import Office
 from smartoken.operations.rights import Actor, ActorKind
+from smartoken.providers.address import in_url
 from smartoken.routing.breakers import Row
 from smartoken.routing.routes import View
 
@@ -82,6 +84,6 @@ def admin_tokens(tokens: Mapping[str, str | None]) -> Identify:
 
 def allowed_hosts(host: str, public_host: str | None) -> frozenset[str] | None:
     """Return the names that a listener answers to; one that listens on every address answers to any name."""
-    if host in ("", "0.0.0.0", "::") and public_host is None:  # noqa: S104 - compared with, not bound to
+    if is_everywhere(host) and public_host is None:
         return None
-    return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower(), (public_host or host).lower()})
+    return frozenset({"localhost", "127.0.0.1", "[::1]", in_url(host.lower()), in_url((public_host or host).lower())})

@@ -1,4 +1,4 @@
-"""Where a call may come from: an address against a key's networks. Pure.
+"""Addresses: where a call may come from, and what a listener answers to. Pure.
 
 Fails closed: what cannot be read is not allowed.
 """
@@ -16,6 +16,11 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether a host that is listened on stands for every address of the machine."""
+    return not host or (is_address(host) and ip_address(host).is_unspecified)
 
 
 def address_allowed(networks: Iterable[Network], address: str | None) -> bool:

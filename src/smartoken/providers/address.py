@@ -65,6 +65,11 @@ _LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa")
 _V4_PARTS = 4
 
 
+def in_url(host: str) -> str:
+    """Return a host as it stands in a URL and in a Host header: an address of IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def literal(host: str) -> Address | None:
     """Return the address that ``host`` spells, None for a name.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import unquote, urlsplit
 
-from smartoken.providers.address import host_fault, literal
+from smartoken.providers.address import host_fault, in_url, literal
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: |$)")
 
@@ -126,7 +126,7 @@ def _name_and_port(entry: str) -> tuple[str, int | None]:
 
 def connect_request(proxy: Proxy, host: str, port: int) -> bytes:
     """Return the bytes that ask the proxy for a tunnel to ``host:port``."""
-    shown = f"[{host}]" if ":" in host else host
+    shown = in_url(host)
     authorization = f"proxy-authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
     return f"CONNECT {shown}:{port} HTTP/1.1\r\nhost: {shown}:{port}\r\n{authorization}\r\n".encode("ascii")
 

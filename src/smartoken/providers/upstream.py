@@ -18,7 +18,7 @@ from typing import ClassVar, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from smartoken.errors import FailureClass
-from smartoken.providers.address import host_fault
+from smartoken.providers.address import host_fault, in_url
 from smartoken.providers.proxy import Proxy
 
 DAY_S = 86_400
@@ -77,7 +77,7 @@ class Peer:
             raise PeerError("port must be 1 to 65535")
         if not path_is_clean(self.base_path) or self.base_path.endswith("/"):
             raise PeerError("base path must be printable ASCII, start with / and not end with /")
-        shown = f"[{self.host}]" if ":" in self.host else self.host
+        shown = in_url(self.host)
         authority = shown if self.port == DEFAULT_PORTS[self.scheme] else f"{shown}:{self.port}"
         object.__setattr__(self, "authority", authority)
         key = (self.scheme, self.host, self.port, self.allow_private, self.proxy)
