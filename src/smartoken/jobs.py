@@ -17,7 +17,7 @@ from smartoken.operations import alerts, checks, claims, expiry, job_rows
 from smartoken.operations.office import Office, Work
 from smartoken.operations.rights import SYSTEM
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 TICK_S = 1.0
 MINUTE_S, HOUR_S = 60, 3600
 Noted = Callable[[str, bool], None]
@@ -126,16 +126,16 @@ class Jobs:
                 if taken:
                     done.append(each.name)
                     await self._do(each)
-            except Exception:  # noqa: BLE001 - the job loop: the store is away, or a result could not be noted
-                _log.exception("the job %s could not be run or noted; it is tried again", each.name)
+            except Exception:  # the job loop: the store is away, or a result could not be noted
+                _logger.exception("the job %s could not be run or noted; it is tried again", each.name)
         return done
 
     async def _do(self, job: Job) -> None:
         office = self._bench.office
         try:
             words, well = await job.run(self._bench, office.work(SYSTEM)), True
-        except Exception as problem:  # noqa: BLE001 - the job loop: one that fails must not stop the others
-            _log.exception("the job %s failed", job.name)
+        except Exception as problem:  # the job loop: one that fails must not stop the others
+            _logger.exception("the job %s failed", job.name)
             words, well = f"{type(problem).__name__}: {problem}", False
         if self._noted is not None:
             self._noted(job.name, well)

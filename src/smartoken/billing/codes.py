@@ -52,7 +52,7 @@ def mint(entropy: bytes) -> str:
 
 
 def shown(code: str) -> str:
-    """Return a canonical code as people get it: ``XXXX-XXXX-XXXX-XXXX-X``."""
+    """Return a canonical code as people get it: in groups of four, the check character last."""
     return "-".join(code[start : start + GROUP] for start in range(0, LENGTH, GROUP))
 
 

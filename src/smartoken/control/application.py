@@ -47,7 +47,7 @@ _AWAY_S = 5.0
 _READS = ("GET", "HEAD", "OPTIONS")
 _TOO_LARGE = "smartoken.too_large"  # the framework turns an error while reading the body into one of its own
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def routed() -> FastAPI:
@@ -159,9 +159,9 @@ class Guard:
             self._check_host(scope)
             self._check_target(scope)
             await self._app(scope, _bounded(receive, scope), answer)
-        except Exception as error:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
+        except Exception as error:  # the process edge: nothing of ours may escape as a stack trace
             if begun:
-                _log.exception("request %s failed", request_id)
+                _logger.exception("request %s failed", request_id)
                 return
             await rendered(self._public(error, request_id), request_id, self._control.docs_url)(scope, receive, answer)
 
@@ -171,8 +171,8 @@ class Guard:
             await self._control.directory.refresh()
             if self._control.changed is not None:
                 await self._control.changed()
-        except Exception:  # noqa: BLE001 - the change is stored; the worker's own look-out takes it over later
-            _log.exception("a change is stored, but this worker could not take it over at once")
+        except Exception:  # the change is stored; the worker's own look-out takes it over later
+            _logger.exception("a change is stored, but this worker could not take it over at once")
 
     def _check_target(self, scope: Scope) -> None:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
@@ -193,7 +193,7 @@ class Guard:
     def _public(self, error: Exception, request_id: str) -> SmartokenError:
         if isinstance(error, SmartokenError):
             return error
-        _log.exception("request %s failed", request_id, exc_info=error)
+        _logger.error("request %s failed", request_id, exc_info=error)
         return InternalError("The gateway failed to answer.")
 
 

@@ -17,7 +17,7 @@ from smartoken.routing.breakers import Breakers, Transition
 EVERY_S = 1.0
 _OVERLAP_MS = 5_000  # other nodes' clocks may be behind by so much
 _MOST_WAITING = 1_000
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 Tell = Callable[[Sequence[Mapping[str, Any]], int], Awaitable[object]]
 Hear = Callable[[int, str, int], Awaitable[list[tuple[str, int, Transition]]]]
 
@@ -64,5 +64,5 @@ class BreakerNews:
             await asyncio.sleep(EVERY_S)
             try:
                 await self.exchange(worker, new_id)
-            except Exception:  # noqa: BLE001 - the loop of a worker task: each worker goes on by what it sees itself
-                _log.exception("news of breakers could not be exchanged; this worker goes by what it sees itself")
+            except Exception:  # the loop of a worker task: each worker goes on by what it sees itself
+                _logger.exception("news of breakers could not be exchanged; this worker goes by what it sees itself")

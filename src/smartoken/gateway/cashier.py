@@ -32,7 +32,7 @@ from smartoken.store.oscalls import datasync, preallocate, try_lock
 from smartoken.usage.queries import fitted
 from smartoken.usage.records import CallRecord
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 CLOSED_AFTER_S = 20.0
 BEAT_S = 5.0
 FOLDER = "journal"
@@ -111,7 +111,7 @@ class Cashier:
             replay = partial(bank.replay, epoch=epoch, journal=records, now_ms=self._now_ms())
             found = await self._in_any_case(replay, partial(replay, fit=True))
             if found.records:
-                _log.warning(
+                _logger.warning(
                     "replayed the journal of a worker that died: %d final, %d by checkpoint, %d not known to be sent",
                     found.final,
                     found.checkpoint,
@@ -130,8 +130,8 @@ class Cashier:
             return await self._db.write(plainly)
         except (StoreUnavailableError, SettledTwiceError):
             raise
-        except Exception:  # noqa: BLE001 - whatever a driver raises about a value: one record must not keep all others out
-            _log.exception("the store refused a record; the batch is stored again, cut to what its columns take")
+        except Exception:  # whatever a driver raises about a value: one record must not keep all others out
+            _logger.exception("the store refused a record; the batch is stored again, cut to what its columns take")
             return await self._db.write(fitting)
 
     def _now_ms(self) -> int:
@@ -217,7 +217,7 @@ class Cashier:
             await self._db.write(bank.begin, self.home.epoch, self._now_ms())
             till.restart()
             self._dead = False
-        _log.warning("this worker was silent for a minute and its leases went to others; it begins again")
+        _logger.warning("this worker was silent for a minute and its leases went to others; it begins again")
 
     async def clear_silent(self) -> list[str]:
         """End the epochs that were silent for a minute in which this worker could hear them; returns which.
@@ -250,10 +250,10 @@ class Cashier:
             try:
                 await self.look()
                 for epoch in await self.clear_silent():
-                    _log.warning("worker %s was silent for a minute; its leases went back", epoch)
-            except Exception:  # noqa: BLE001 - the loop of a worker task: admission closes by itself if this goes on
+                    _logger.warning("worker %s was silent for a minute; its leases went back", epoch)
+            except Exception:  # the loop of a worker task: admission closes by itself if this goes on
                 self._heard = {}
-                _log.exception("the ledger did not answer; nothing new is admitted once this lasts 20 seconds")
+                _logger.exception("the ledger did not answer; nothing new is admitted once this lasts 20 seconds")
 
     async def close(self, *, settled: bool) -> None:
         """End the epoch; with everything ``settled`` the journal goes, else it stays for the next start."""

@@ -21,7 +21,7 @@ import orjson
 
 from smartoken.store.oscalls import fork
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 FOLDER = "workers"
 STARTED_S = 60.0
 ENDED_S = 30.0  # from the signal to stop; who still runs then is killed, its calls settle from its journal
@@ -125,7 +125,7 @@ class Crew:
             if self._stopping:
                 return self._end()
             if time.monotonic() >= until:
-                _log.error("not all workers were ready within %d seconds", STARTED_S)
+                _logger.error("not all workers were ready within %d seconds", STARTED_S)
                 self._end()
                 return 1
         lines = [line for each in self._places for line in orjson.loads(each.said)]
@@ -148,8 +148,8 @@ class Crew:
                 os.close(ready[0])
                 os.close(self._life[1])
                 code = self.work(Seat(place.number, place.first, self._life[0], ready[1]))
-            except BaseException:  # noqa: BLE001 - the edge of a process: it must not return into the supervisor's code
-                _log.exception("worker %d failed", place.number)
+            except BaseException:  # the edge of a process: it must not return into the supervisor's code
+                _logger.exception("worker %d failed", place.number)
             finally:
                 os._exit(code)
         os.close(ready[1])
@@ -167,7 +167,7 @@ class Crew:
                 pause = PAUSES_S[min(place.failures, len(PAUSES_S) - 1)]
                 place.failures += 1
                 place.again_at = time.monotonic() + pause
-                _log.warning("worker %d ended and is started again in %.1f seconds", place.number, pause)
+                _logger.warning("worker %d ended and is started again in %.1f seconds", place.number, pause)
             if not place.pid and not self._stopping and time.monotonic() >= place.again_at:
                 self._start(place)
 

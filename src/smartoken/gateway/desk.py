@@ -29,7 +29,7 @@ LONGEST_LIVE_S = 60.0
 CLOSING_S = 5.0
 BUSY = {"passed": False, "ended": "failed", "why_not": ["another drill had just begun in this worker"]}
 Finish = Callable[[dict[str, Any]], Awaitable[object]]
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 TEST_TOKENS = 16
 
 
@@ -169,8 +169,8 @@ class Desk:
         async def run() -> None:
             try:
                 result = BUSY if self._drills else await self.drill(terms, name)
-            except Exception:  # noqa: BLE001 - the edge of a task: whatever went wrong, the drill has to have an end
-                _log.exception("drill %s failed", name)
+            except Exception:  # the edge of a task: whatever went wrong, the drill has to have an end
+                _logger.exception("drill %s failed", name)
                 result = {"passed": False, "ended": "failed", "why_not": ["the gateway failed; its log says how"]}
             await finish(result)
 

@@ -17,7 +17,7 @@ from smartoken.gateway.reply import ASGI, Headers, Message, Scope
 
 LEFT = "smartoken.left"
 DOOR = "smartoken.door"
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _STATUS_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = b"Internal Server Error"
@@ -126,8 +126,8 @@ class Exchange:
         except asyncio.CancelledError:
             self._carrier.cut()
             raise
-        except Exception:  # noqa: BLE001 - the process edge: what an application leaves unanswered is answered here
-            _log.exception("%s %s failed", self.scope["method"], self.scope["path"])
+        except Exception:  # the process edge: what an application leaves unanswered is answered here
+            _logger.exception("%s %s failed", self.scope["method"], self.scope["path"])
         if not self.complete and not self.gone:
             await self._answer_for_it()
         self._carrier.finished(self)

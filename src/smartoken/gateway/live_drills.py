@@ -18,7 +18,7 @@ from smartoken.operations.drills import Running
 from smartoken.providers.upstream import Upstream
 
 EVERY_S = 1.0
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Doors(NamedTuple):
@@ -81,7 +81,7 @@ class LiveDrills:
         self._followed[row.id] = _Followed(row.primary, BrokenUpstream(self._client, breakage(row.terms)))
         asyncio.get_running_loop().call_later(max(0.0, (row.until_ms - now_ms) / 1000), self._end, row.id)
         self._gateway.upstreams.detour = self._detour
-        _log.warning("a drill breaks live traffic at %s (%s)", row.primary, row.id)
+        _logger.warning("a drill breaks live traffic at %s (%s)", row.primary, row.id)
 
     def _end(self, name: str) -> None:
         found = self._followed.get(name)
@@ -91,7 +91,7 @@ class LiveDrills:
         found.upstream.end()
         if all(each.over for each in self._followed.values()):
             self._gateway.upstreams.detour = None
-        _log.warning("the drill of live traffic at %s is over here (%s)", found.primary, name)
+        _logger.warning("the drill of live traffic at %s is over here (%s)", found.primary, name)
 
     def _detour(self, target: Target) -> Upstream:
         for each in self._followed.values():
@@ -106,8 +106,8 @@ class LiveDrills:
                 await asyncio.sleep(EVERY_S)
                 try:
                     await self.look()
-                except Exception:  # noqa: BLE001 - the loop of a worker task: the fault ends by this worker's own clock
-                    _log.exception("drills under way could not be looked up; those known here end at their time")
+                except Exception:  # the loop of a worker task: the fault ends by this worker's own clock
+                    _logger.exception("drills under way could not be looked up; those known here end at their time")
         finally:
             for name in list(self._followed):
                 self._end(name)

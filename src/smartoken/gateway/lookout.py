@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from smartoken.identity.keys import PREFIX, digest, found_in
 from smartoken.operations.directory import Directory
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 Report = Callable[[str, str], Awaitable[object]]  # (key id, where)
 PLACE = "the URL of a request to /v1"
 
@@ -47,6 +47,6 @@ class Lookout:
     async def _tell(self, key_id: str, found: bytes) -> None:
         try:
             await self._report(key_id, PLACE)
-        except Exception:  # noqa: BLE001 - the edge of a task: the next request with this key tries again
-            _log.exception("a key in a URL could not be reported")
+        except Exception:  # the edge of a task: the next request with this key tries again
+            _logger.exception("a key in a URL could not be reported")
             self._seen.discard(found)

@@ -35,7 +35,7 @@ from smartoken.identity.facts import Caller
 from smartoken.money import amount_text
 from smartoken.usage.records import CallRecord
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _PROVIDER_LIMITS = frozenset({FailureClass.OWN_RATE_LIMIT, FailureClass.RAMP_TOO_FAST, FailureClass.WINDOW_USED_UP})
 DONE = b"data: [DONE]\n\n"
 _new = tuple.__new__  # half the price of a named tuple's own
@@ -73,8 +73,8 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         return
     except ClientLeftError:
         return
-    except Exception:  # noqa: BLE001 - the process edge: nothing was sent, nothing is held, and the client is told so
-        _log.exception("call %s failed before it was sent", call_id)
+    except Exception:  # the process edge: nothing was sent, nothing is held, and the client is told so
+        _logger.exception("call %s failed before it was sent", call_id)
         admission.release(0)
         await refuse(gateway, reply, call_id, InternalError("The gateway failed; nothing was charged."))
         return
@@ -84,8 +84,8 @@ async def chat(gateway: Gateway, request: Request, reply: Reply) -> None:
         outcome = await gateway.relay.run(call, plan, reply, held)
         if plan.then and unanswered(outcome):
             plan, held, outcome = await next_model(gateway, call, Tried(plan, held, outcome), reply)
-    except Exception:  # noqa: BLE001 - the process edge of one call: whatever went wrong is ours, and is settled as ours
-        _log.exception("call %s failed inside the gateway", call_id)
+    except Exception:  # the process edge of one call: whatever went wrong is ours, and is settled as ours
+        _logger.exception("call %s failed inside the gateway", call_id)
         outcome.error = InternalError("The gateway failed; nothing was charged.")
     finally:
         gateway.metrics.in_flight -= 1

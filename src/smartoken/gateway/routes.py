@@ -29,7 +29,7 @@ from smartoken.gateway.resources import Gateway
 from smartoken.identity.facts import Caller
 from smartoken.store.database import StoreUnavailableError
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 Handler = Callable[[Gateway, Request, Reply], Awaitable[None]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _LOOPBACK_NAME = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -168,6 +168,6 @@ class GatewayApp:
             await refuse(gateway, reply, request_id, error)
         except ClientLeftError:
             return
-        except Exception:  # noqa: BLE001 - the process edge: nothing of ours may escape as a stack trace
-            _log.exception("request %s failed", request_id)
+        except Exception:  # the process edge: nothing of ours may escape as a stack trace
+            _logger.exception("request %s failed", request_id)
             await refuse(gateway, reply, request_id, InternalError("The gateway failed to answer."))

@@ -24,7 +24,7 @@ from smartoken.usage.records import CallRecord
 FREE = Charge(0, ())
 # Ends for which nothing is charged whatever was counted: no output reached the client, or the fault is ours.
 _FREE_ENDS = frozenset({EndReason.UPSTREAM_ERROR, EndReason.REFUSED, EndReason.OUR_FAULT, EndReason.ZERO_OUTPUT})
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 HolidayCheck = Callable[[str, date], bool]
 _MAX_TARIFFS = 4_096
 _MOST_EVIDENCE = 200  # characters
@@ -128,7 +128,7 @@ class Settler:
             try:
                 self._logbook.final(record)
             except OSError:
-                _log.exception("the journal has no room for call %s; its record waits in memory only", call.id)
+                _logger.exception("the journal has no room for call %s; its record waits in memory only", call.id)
         self._waiting.append(record)
         return record
 
@@ -201,8 +201,8 @@ class Settler:
             await asyncio.sleep(every_s)
             try:
                 await self.flush()
-            except Exception:  # noqa: BLE001 - the loop of a worker task: whatever the store raises, the records are kept
-                _log.exception("usage records could not be stored; they are kept and tried again")
+            except Exception:  # the loop of a worker task: whatever the store raises, the records are kept
+                _logger.exception("usage records could not be stored; they are kept and tried again")
 
 
 def _one_line(evidence: str) -> str:

@@ -17,7 +17,7 @@ from smartoken.gateway.stream import printable
 from smartoken.gateway.till import Held
 
 _UNANSWERED = (EndReason.UPSTREAM_ERROR, EndReason.ZERO_OUTPUT)
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _TOLD = b"x-smartoken-max-tokens"
 
 
@@ -53,8 +53,8 @@ async def _relayed(gateway: Gateway, call: Call, reply: Reply, following: tuple[
     plan, held, before = following
     try:
         return await gateway.relay.run(call, plan, reply, held, before)
-    except Exception:  # noqa: BLE001 - the process edge of one call: the hold is this model's, so it ends here
-        _log.exception("call %s failed inside the gateway", call.id)
+    except Exception:  # the process edge of one call: the hold is this model's, so it ends here
+        _logger.exception("call %s failed inside the gateway", call.id)
         return Outcome(error=InternalError("The gateway failed; nothing was charged."))
 
 

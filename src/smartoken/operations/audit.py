@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from smartoken.identity.keys import PREFIX, TOKEN_PATTERN
+from smartoken.identity.keys import PREFIX, STAFF_PATTERN
 from smartoken.operations import queries
 from smartoken.operations.office import Work
 from smartoken.operations.rights import Permission, demand
 from smartoken.store.schema import audit
 
 _PAGE = 1000
-_HIDDEN = re.compile(rf"{PREFIX}[0-9A-Za-z]{{5,}}|{TOKEN_PATTERN}")  # a key beyond its first characters, or a token
+_HIDDEN = re.compile(rf"{PREFIX}[0-9A-Za-z]{{5,}}|{STAFF_PATTERN}")  # a key beyond its first characters, or a token
 _SHOWN = ("id", "created_ms", "actor", "action", "object", "before", "after", "reason", "ip")
 
 

@@ -24,7 +24,7 @@ from smartoken.operations.rights import Permission, demand
 from smartoken.operations.setup_accounts import instant_text
 from smartoken.usage.records import COLUMNS
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SETTLED_WITHIN_MS = 60_000  # a call that ended longer ago is in the ledger, or the flush has failed for a minute
 MOST_SHOWN = 100
@@ -145,7 +145,7 @@ def note(conn: Connection, work: Work, result: Result) -> None:
     }
     check_queries.add_result(conn, row, work.now_ms - KEPT_MS)
     if count:
-        _log.error("the books drift: %s has %d differences, first %s", result.name, count, result.drifts[0])
+        _logger.error("the books drift: %s has %d differences, first %s", result.name, count, result.drifts[0])
         facts = {"check": result.name, "differences": count, "first": drifts[:5]}
         once = f"books:{result.name}:{work.now_ms // DAY_MS}:{drifts[0]['subject']}"[:300]
         tell(conn, work, Event("books.drift", f"check:{result.name}", None, facts, once))

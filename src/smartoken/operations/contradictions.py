@@ -17,7 +17,7 @@ from smartoken.tokens import UsageSource
 from smartoken.usage.queries import call_by_id, fitted
 from smartoken.usage.records import CallRecord
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 KIND = "call.conflict"
 _SAME = ("account_id", "key_id", "model", "prompt_tokens", "completion_tokens")
 
@@ -57,7 +57,7 @@ def tell_contradictions(conn: Connection, known: Iterable[CallRecord], now_ms: i
             "once": f"{KIND}:{again.id}",
         }
         access_queries.add_event(conn, row)
-        _log.error("a second record of call %s has other figures and was dropped: %s", again.id, facts)
+        _logger.error("a second record of call %s has other figures and was dropped: %s", again.id, facts)
     return found
 
 

@@ -12,7 +12,7 @@ from smartoken.store import revisions
 from smartoken.store.database import Database
 from smartoken.store.vault import Vault
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 REVISION_EVERY_S = 1.0
 
 
@@ -78,5 +78,5 @@ class DirectoryWatch:
             await asyncio.sleep(REVISION_EVERY_S)
             try:
                 await self.refresh()
-            except Exception:  # noqa: BLE001 - the loop of a worker task: the old directory stays in use
-                _log.exception("the directory could not be loaded; the last one stays in use")
+            except Exception:  # the loop of a worker task: the old directory stays in use
+                _logger.exception("the directory could not be loaded; the last one stays in use")

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from smartoken.errors import InvalidRequestError, NotFoundError
-from smartoken.identity.keys import TOKEN_PREFIX, digest
+from smartoken.identity.keys import STAFF_PREFIX, digest
 from smartoken.operations import audit, fields, queries
 from smartoken.operations.office import Work
 from smartoken.operations.rights import STAFF, Actor, ActorKind, Permission, Role, demand
@@ -37,7 +37,7 @@ def shown(row: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
         "id": row["id"],
         "name": row["name"],
         "role": row["role"],
-        "prefix": TOKEN_PREFIX,
+        "prefix": STAFF_PREFIX,
         "last4": row["last4"],
         "status": "revoked" if row["revoked_ms"] is not None else "expired" if expired else "active",
         "created_at": instant_text(row["created_ms"]),

@@ -29,7 +29,7 @@ from smartoken.store.counters import (
 )
 from smartoken.store.valkey import ValkeyClient, ValkeyError, Word
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _SCRIPT = (Path(__file__).parent / "take_slabs.lua").read_bytes()
 _SCRIPT_NAME = sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # how Valkey names a script
 _PREFIX = "smartoken:rate:"
@@ -174,13 +174,13 @@ class SharedCounters:
                 await self._fetch()
             except ValkeyError as error:
                 if self.problem is None:
-                    _log.warning("%s; each worker enforces its share of the rate limits until it answers", error)
+                    _logger.warning("%s; each worker enforces its share of the rate limits until it answers", error)
                 self.problem = str(error)
                 await asyncio.sleep(_PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
                 failures += 1
                 continue
             if self.problem is not None:
-                _log.warning("Valkey answers again; rate limits are shared")
+                _logger.warning("Valkey answers again; rate limits are shared")
                 self.problem = None
             failures = 0
             await asyncio.sleep(GAP_S)

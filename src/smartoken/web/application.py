@@ -34,7 +34,7 @@ _FOUND, _NOT_MODIFIED = 200, 304
 _READS = ("GET", "HEAD")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _FOREVER = b"public, max-age=31536000, immutable"
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def content_policy(logo: str = "") -> str:
@@ -148,8 +148,8 @@ class Web:
                 return self._kept(wrong_method(self._renderer, asked))
             answer = page(self._renderer, Asked(path, query, parts, form))
             return self._kept(answer if answer is not None else no_page(self._renderer, asked))
-        except Exception:  # noqa: BLE001 - the process edge: a visitor gets a page, the log gets the trace
-            _log.exception("page %s failed", path[:200])
+        except Exception:  # the process edge: a visitor gets a page, the log gets the trace
+            _logger.exception("page %s failed", path[:200])
             return self._kept(failed())
 
     def _kept(self, answer: Answer) -> Kept:
