@@ -197,7 +197,7 @@ def row_1(stage: Stage) -> str:
     return f"10 answers of 2 models saved in {len(files)} files"
 
 
-FAULTS = ("server_error", "arrears", "cut", "slow_first_token")  # of the twelve; tests/e2e/test_routing.py has all
+FAULTS = ("server_error", "arrears", "cut", "slow_first_token")  # of the twelve; tests/e2e/test_drills.py has all
 
 
 def row_2(stage: Stage) -> str:
