@@ -160,16 +160,20 @@ def tariff(price: Price, at: datetime, is_holiday: HolidayCheck) -> Tariff:
     return Tariff(price.currency, plain, plain if thinking == plain else thinking)
 
 
+def scaled(rate: int, hour: int, promotion: int = HUNDRED) -> int:
+    """Return what two percentages make of a listed rate, rounded up to a whole pico-unit."""
+    return -(-rate * hour * promotion // (HUNDRED * HUNDRED))
+
+
 def _tier(place: int, band: Band, hour: int, promotion: int) -> Tier:
-    def scaled(rate: int | None) -> int:
-        listed = band.input if rate is None else rate
-        return -(-listed * hour * promotion // (HUNDRED * HUNDRED))
+    def stands(rate: int | None) -> int:
+        return scaled(band.input if rate is None else rate, hour, promotion)
 
     found = Rates(
-        input=scaled(band.input),
-        cached_input=scaled(band.cached_input),
-        cache_write=scaled(band.cache_write),
-        output=scaled(band.output),
+        input=stands(band.input),
+        cached_input=stands(band.cached_input),
+        cache_write=stands(band.cache_write),
+        output=stands(band.output),
         band=place,
         time_percent=hour,
         promotion_percent=promotion,

@@ -9,12 +9,11 @@ import typer
 
 from smartoken.commands.api import Query, ask, connected
 from smartoken.commands.options import option, with_options
-from smartoken.commands.terminal import Json, invocation, plain, say, say_json, table
+from smartoken.commands.terminal import Json, Limit, invocation, plain, say, say_json, table
 
 calls = typer.Typer(help="Calls: list, show.", no_args_is_help=True)
 events = typer.Typer(help="What somebody should be told.", no_args_is_help=True)
 audit = typer.Typer(help="Who changed what.", no_args_is_help=True)
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="The most to list, the newest first.")]
 Account = Annotated[str | None, typer.Option("--account", help="One account's, by short name or id.")]
 From = Annotated[str | None, typer.Option("--from", help="A day or an instant, such as 2027-01-31.")]
 To = Annotated[str | None, typer.Option("--to", help="Before this day or instant.")]

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from smartoken.billing.prices import scaled
 from smartoken.catalog.offers import Abilities, Model, Price
 from smartoken.operations.served import ServedModel
 from smartoken.web import figures
 
 PLAY = "sandbox"
 CURRENT = "current"
-_HUNDRED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,8 @@ def price_rows(price: Price) -> list[BandRow]:
     def named(row: BandRow, when: str) -> str:
         return when if len(listed) == 1 else f"{row.when}, {when}"
 
-    def less(rate: int) -> int:
-        return -(-rate * hours.off_peak_percent // _HUNDRED)
-
     def off_peak(row: BandRow) -> BandRow:
-        rates = (less(each) for each in (row.input, row.cached, row.cache_write, row.output))
+        rates = (scaled(each, hours.off_peak_percent) for each in (row.input, row.cached, row.cache_write, row.output))
         return BandRow(named(row, "all other hours"), *rates)
 
     return [replace(each, when=named(each, "peak hours")) for each in listed] + [off_peak(each) for each in listed]
